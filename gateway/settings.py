@@ -1,0 +1,483 @@
+"""The only reader of config/*.yaml: what may stand there, and errors that name file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
+MASTER_KEY = "LITELLM_MASTER_KEY"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names what is wrong and what to do, and is shown as it is."""
+
+
+class Strict(BaseModel):
+    """A settings section: unknown keys are errors, and nothing is coerced from another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _positive(value: float) -> float:
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError("must be a number greater than 0")
+    return value
+
+
+Positive = Annotated[float, AfterValidator(_positive)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+# --- config.yaml ------------------------------------------------------------------------------------------------
+
+
+class AwsSettings(Strict):
+    endpoint: Literal["embedded"] | None = None  # absent: the real AWS
+    profile_name: str
+    secondary_profile_name: str
+    region_name: str
+    bedrock_log_group_name: str
+
+
+class LiteLlmSettings(Strict):
+    port: Annotated[int, Field(ge=1, le=65535)] = 4000
+
+
+class CrisSettings(Strict):
+    model_id: str
+
+
+class FetchSettings(Strict):
+    """How long to wait for invocation logs; AWS publishes no figure for their delay."""
+
+    deadline_s: Positive = 300.0
+    poll_s: Positive = 2.0
+
+
+class LiteLlmParams(BaseModel):
+    """LiteLLM's own; only what the harness relies on is checked, the rest is LiteLLM's to judge."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model: str
+    aws_profile_name: str | None = None
+    aws_region_name: str | None = None
+    rpm: Count | None = None
+    tpm: Count | None = None
+
+
+class ModelInfo(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    id: str | None = None
+
+
+class ModelEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_name: str
+    litellm_params: LiteLlmParams
+    model_info: ModelInfo = ModelInfo()
+    rpm: Count | None = None
+    tpm: Count | None = None
+
+    @property
+    def quota_rpm(self) -> int | None:
+        return self.litellm_params.rpm or self.rpm
+
+    @property
+    def bedrock_model_id(self) -> str:
+        """Bedrock's id of the model: LiteLLM's name for it, without the provider and route in front."""
+        model = self.litellm_params.model
+        for prefix in ("bedrock/", "converse/", "invoke/"):
+            model = model.removeprefix(prefix)
+        return model
+
+
+class RouterSettings(BaseModel):
+    """LiteLLM's Router arguments; the names are checked against the Router's own signature when it starts."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    fallbacks: list[dict[str, list[str]]] = []
+
+    def stand_ins(self) -> dict[str, tuple[str, ...]]:
+        """Model group → the groups that stand in for it, in order."""
+        return {group: tuple(groups) for entry in self.fallbacks for group, groups in entry.items()}
+
+
+class Config(Strict):
+    """config.yaml: the file that LiteLLM itself reads, with our sections beside LiteLLM's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    aws: AwsSettings
+    litellm: LiteLlmSettings = LiteLlmSettings()
+    model_list: Annotated[list[ModelEntry], Field(min_length=1)]
+    cris: CrisSettings
+    router_settings: RouterSettings = RouterSettings()
+    fetch: FetchSettings = FetchSettings()
+    litellm_settings: dict[str, Any] = {}
+    general_settings: dict[str, Any] = {}
+    environment_variables: dict[str, str] = {}
+
+    @property
+    def groups(self) -> dict[str, list[ModelEntry]]:
+        """Model group → its deployments, in the order of the file."""
+        groups: dict[str, list[ModelEntry]] = {}
+        for entry in self.model_list:
+            groups.setdefault(entry.model_name, []).append(entry)
+        return groups
+
+    def deployments(self) -> Iterator[tuple[str, ModelEntry]]:
+        """Every deployment with its id: the configured one, else its group's name, numbered where a group has several."""
+        for group, entries in self.groups.items():
+            for number, entry in enumerate(entries, 1):
+                yield entry.model_info.id or (group if len(entries) == 1 else f"{group}-{number}"), entry
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> Config:
+        for position, entry in enumerate(self.router_settings.fallbacks):
+            for group, stand_ins in entry.items():
+                for name in (group, *stand_ins):
+                    if name not in self.groups and name != "*":
+                        raise _at(
+                            ("router_settings", "fallbacks", position, group),
+                            f"names model group {name!r}, which is not in model_list{_nearest(name, self.groups)}",
+                        )
+        ids = [deployment for deployment, _ in self.deployments()]
+        for position, deployment in enumerate(ids):
+            if deployment in ids[:position]:
+                raise _at(("model_list", position), f"has the deployment id {deployment!r}, which another entry has too")
+        return self
+
+
+# --- patterns.yaml ----------------------------------------------------------------------------------------------
+
+
+class Burst(Strict):
+    """So many requests at once, again every `every_s` as long as the run lasts."""
+
+    kind: Literal["burst"]
+    requests: Count
+    repeat: Count = 1
+    every_s: Positive = 60.0
+
+
+class Constant(Strict):
+    """Evenly spaced requests."""
+
+    kind: Literal["constant"]
+    rate_per_s: Positive
+    duration_s: Positive
+    start_s: Seconds = 0.0
+
+
+class Poisson(Strict):
+    """Independent arrivals with exponentially distributed gaps."""
+
+    kind: Literal["poisson"]
+    rate_per_s: Positive
+    duration_s: Positive
+    start_s: Seconds = 0.0
+
+
+class Ramp(Strict):
+    """A rate that changes linearly."""
+
+    kind: Literal["ramp"]
+    from_per_s: Seconds
+    to_per_s: Seconds
+    duration_s: Positive
+
+    @model_validator(mode="after")
+    def _not_nothing(self) -> Ramp:
+        if self.from_per_s == self.to_per_s == 0:
+            raise _at(("to_per_s",), "is 0 like from_per_s: the ramp would send nothing")
+        return self
+
+
+class Step(Strict):
+    rate_per_s: Positive
+    duration_s: Positive
+
+
+class Steps(Strict):
+    """One constant rate after another."""
+
+    kind: Literal["steps"]
+    steps: Annotated[list[Step], Field(min_length=1)]
+
+
+class Trace(Strict):
+    """Recorded arrivals: a CSV file with one column `seconds`, ascending from the start of the run."""
+
+    kind: Literal["trace"]
+    file: str
+
+
+class Phases(Strict):
+    """Several kinds one after another."""
+
+    kind: Literal["phases"]
+    phases: Annotated[list[Traffic], Field(min_length=1)]
+
+
+Traffic = Annotated[
+    Burst | Constant | Poisson | Ramp | Steps | Trace | Phases,
+    Field(discriminator="kind"),
+]
+
+
+class Prompt(Strict):
+    """What is asked. One of `text` and `file` (JSONL, a list of messages a line)."""
+
+    text: str | None = None
+    file: str | None = None
+    max_tokens: Count = 64
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Prompt:
+        if (self.text is None) == (self.file is None):
+            raise ValueError("takes exactly one of text and file")
+        return self
+
+
+class Consumer(Strict):
+    """A tenant: its key and quota, the model it asks for, its fixed users and its named traffics."""
+
+    route: Literal["gateway", "direct"] | None = None  # absent: the pattern's
+    model: str | None = None  # a model group; absent on the direct route: cris.model_id
+    profile: str | None = None  # the direct route's AWS profile; absent: the model group's, else aws.profile_name
+    key: str = MASTER_KEY  # the environment variable that holds its key
+    quota_rpm: Count | None = None
+    quota_tpm: Count | None = None
+    users: Count
+    stream: bool = False
+    prompt: Prompt | None = None
+    traffic: Annotated[dict[str, Traffic], Field(min_length=1)]
+
+
+ClaimName = Literal[
+    "all_answered",
+    "regions_at_least",
+    "shards_separate",
+    "primaries_filled",
+    "overflow_answered_by_fallback",
+    "limited_to_quota",
+    "neighbours_unharmed",
+]
+
+
+class Claim(Strict):
+    """A sentence to be proved, by its name in analysis.verdicts."""
+
+    claim: ClaimName
+    consumers: list[str] = []  # absent: every consumer of the pattern
+    at_least: Count | None = None
+    equals: Count | None = None
+
+
+class Pattern(Strict):
+    title: str
+    route: Literal["gateway", "direct"] = "gateway"
+    consumers: Annotated[dict[str, Consumer], Field(min_length=1)]
+    claims: Annotated[list[Claim], Field(min_length=1)]
+
+
+class Patterns(Strict):
+    """patterns.yaml: the patterns, each with its consumers, their traffic and the claims."""
+
+    seed: int = 1
+    prompt: Prompt = Prompt(text="Hi!")
+    patterns: Annotated[dict[str, Pattern], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Patterns:
+        seen: dict[str, str] = {}
+        for name, pattern in self.patterns.items():
+            for consumer in pattern.consumers:
+                if consumer in seen:
+                    raise _at(
+                        ("patterns", name, "consumers", consumer),
+                        f"is a consumer of {seen[consumer]!r} too: consumers' names must be unique",
+                    )
+                seen[consumer] = name
+            for position, claim in enumerate(pattern.claims):
+                for consumer in claim.consumers:
+                    if consumer not in pattern.consumers:
+                        raise _at(
+                            ("patterns", name, "claims", position, "consumers"),
+                            f"names {consumer!r}, which is no consumer of this pattern"
+                            f"{_nearest(consumer, pattern.consumers)}",
+                        )
+        return self
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+class _At(ValueError):
+    """A fault found by a validator of a whole section, with the key that it is about."""
+
+    def __init__(self, keys: tuple[str | int, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.keys = keys
+
+
+def _at(keys: tuple[str | int, ...], problem: str) -> _At:
+    return _At(keys, problem)
+
+
+def _nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(sorted(known))})"
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def load(path: Path, model: type[S]) -> S:
+    """The file as `model`. Raises ConfigError naming file, line and key of the first fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file. Name another one, or restore it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: is not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must hold keys and values, and holds {_kind(content)}.")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_explain(path, root, model, error)) from None
+
+
+def _kind(value: Any) -> str:
+    kinds: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value), repr(value))
+
+
+def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
+    """The first fault as one sentence."""
+    fault = error.errors()[0]
+    cause = fault.get("ctx", {}).get("error")
+    keys = [*fault["loc"], *(cause.keys if isinstance(cause, _At) else ())]
+    line, written = _locate(root, keys)
+    where = f"{path}:{line}: {_dotted(written)}"
+    match fault["type"]:
+        case "extra_forbidden":
+            known = _known_keys(model, fault["loc"][:-1])
+            return f"{where}: is not a known key{_nearest(str(keys[-1]), known)}"
+        case "missing":
+            return f"{path}:{line}: {_dotted([*written, keys[-1]])}: is missing. Add it."
+        case "value_error":
+            return f"{where}: {cause}"
+        case "union_tag_not_found":
+            return f"{where}: has no 'kind'. Add one of {fault['ctx'].get('expected_tags', '')}".rstrip() if False else (
+                f"{where}: needs a kind that says what traffic it is"
+            )
+        case "union_tag_invalid":
+            return f"{where}: kind {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
+    got = fault.get("input")
+    shown = f", not {got!r}" if isinstance(got, str | int | float | bool) else f", not {_kind(got)}"
+    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{shown}"
+
+
+def _dotted(keys: list[str | int]) -> str:
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def _locate(root: yaml.Node, keys: list[str | int]) -> tuple[int, list[str | int]]:
+    """The line of the deepest of `keys` that stands in the file, and the keys down to it (pydantic adds union tags)."""
+    node, line, written = root, root.start_mark.line + 1, []
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            for key_node, value in node.value:
+                if key_node.value == str(key):
+                    node, line = value, key_node.start_mark.line + 1
+                    written.append(key)
+                    break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            written.append(key)
+    return line, written
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known where `loc` points, found by walking the models' annotations."""
+    candidates: list[Any] = [model]
+    for key in loc:
+        following: list[Any] = []
+        for candidate in candidates:
+            for inner in _unwrap(candidate):
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    field = inner.model_fields.get(str(key))
+                    if field is not None:
+                        following.append(field.annotation)
+                    elif inner.__name__.lower() == str(key):
+                        following.append(inner)
+                elif getattr(inner, "__origin__", None) in (dict, list):
+                    following.append(inner.__args__[-1])
+        candidates = following
+    keys: list[str] = []
+    for candidate in candidates:
+        for inner in _unwrap(candidate):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                keys += inner.model_fields
+    return keys
+
+
+def _unwrap(annotation: Any) -> list[Any]:
+    """The members of a union or Annotated, or the annotation itself."""
+    origin = getattr(annotation, "__origin__", None)
+    if hasattr(annotation, "__metadata__"):
+        return _unwrap(origin)
+    if origin in (dict, list):
+        return [annotation]
+    members = getattr(annotation, "__args__", None)
+    if members and origin not in (Literal,):
+        return [inner for member in members for inner in _unwrap(member)]
+    return [annotation]
+
+
+def load_config(path: Path | None = None) -> Config:
+    return load(path or CONFIG_DIR / "config.yaml", Config)
+
+
+def load_patterns(path: Path | None, config: Config) -> Patterns:
+    """patterns.yaml, its model groups looked up in `config`."""
+    path = path or CONFIG_DIR / "patterns.yaml"
+    patterns = load(path, Patterns)
+    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    for name, pattern in patterns.patterns.items():
+        for consumer_name, consumer in pattern.consumers.items():
+            route = consumer.route or pattern.route
+            keys: list[str | int] = ["patterns", name, "consumers", consumer_name]
+            if route == "gateway":
+                problem = None
+                if consumer.model is None:
+                    problem = "has no model: name a model group of config.yaml"
+                elif consumer.model not in config.groups:
+                    keys.append("model")
+                    problem = (
+                        f"is {consumer.model!r}, which is not a model group of config.yaml"
+                        f"{_nearest(consumer.model, config.groups)}"
+                    )
+                if problem:
+                    line, written = _locate(root, keys)
+                    raise ConfigError(f"{path}:{line}: {_dotted(written)}: {problem}")
+    return patterns
