@@ -1,0 +1,126 @@
+"""python -m iam: the policies of this folder, filled in for a configuration and an account."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import click
+
+from gateway import least_privilege, settings
+
+
+class Unusable(click.ClickException):
+    """A configuration that no policy can be made for; ends like a wrong option."""
+
+    exit_code = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Print the IAM policies under which the harness works, filled in for your configuration."""
+
+
+@main.command()
+@click.option("--account", required=True, help="The principal's AWS account id, twelve digits.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Default: config/config.yaml.")
+@click.option("--patterns", "patterns_path", type=click.Path(path_type=Path), help="Default: config/patterns.yaml.")
+@click.option("--profile", default="primary", show_default=True, help="primary, secondary, or an AWS profile's name.")
+@click.option("--role", help="For this role, which deployments name as aws_role_name, instead of a profile.")
+def render(account: str, config_path: Path | None, patterns_path: Path | None, profile: str, role: str | None) -> None:
+    """The identity policy: attach it to the profile's user or role."""
+    if not (account.isascii() and account.isdigit() and len(account) == 12):
+        raise click.BadParameter(f"{account!r} is not an AWS account id: it has twelve digits.", param_hint="--account")
+    try:
+        config = settings.load_config(config_path)
+        patterns = settings.load_patterns(patterns_path, config)
+        if role is not None:
+            uses, roles = role_uses(config, role), []
+        else:
+            aliases = {"primary": config.aws.profile_name, "secondary": config.aws.secondary_profile_name}
+            name = aliases.get(profile, profile)
+            uses, roles = profile_uses(config, patterns, name), assumed_roles(config, _aws_profiles(), name)
+        if not uses and not roles:
+            raise Unusable(f"{role or name} is not used by the configuration: there is nothing to allow.")
+        policy = least_privilege.policy(
+            account_id=account, log_group=config.aws.bedrock_log_group_name, uses=uses, role_arns=roles
+        )
+    except (settings.ConfigError, ValueError) as error:
+        raise Unusable(str(error)) from None
+    click.echo(json.dumps(policy, indent=2))
+
+
+@main.command()
+@click.option("--principal", required=True, help="The ARN of the user or role that assumes the role.")
+def trust(principal: str) -> None:
+    """The trust policy of a role in another account."""
+    if not principal.startswith("arn:aws:iam::"):
+        raise click.BadParameter(f"{principal!r} is not the ARN of a user or role.", param_hint="--principal")
+    click.echo(json.dumps(least_privilege.trust_policy(principal), indent=2))
+
+
+def profile_uses(config: settings.Config, patterns: settings.Patterns, profile: str) -> list[tuple[str, str]]:
+    """Source Region and model id of what an AWS profile's own credentials call: deployments, and the direct route."""
+    uses = [
+        _use(config, entry)
+        for entry in config.model_list
+        if _is_bedrock(entry) and _role_name(entry) is None and _profile(config, entry) == profile
+    ]
+    for pattern in patterns.patterns.values():
+        for consumer in pattern.consumers.values():
+            if (consumer.route or pattern.route) != "direct":
+                continue
+            if consumer.model is None:
+                direct = [(consumer.profile or config.aws.profile_name, (config.aws.region_name, config.cris.model_id))]
+            else:
+                direct = [
+                    (consumer.profile or _profile(config, entry), _use(config, entry))
+                    for entry in config.groups.get(consumer.model, [])
+                ]
+            uses += [use for used_profile, use in direct if used_profile == profile]
+    return list(dict.fromkeys(uses))
+
+
+def role_uses(config: settings.Config, role_arn: str) -> list[tuple[str, str]]:
+    """What LiteLLM calls after it has assumed a role."""
+    return list(dict.fromkeys(_use(config, entry) for entry in config.model_list if _role_name(entry) == role_arn))
+
+
+def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
+    """The roles that a profile assumes: for the configuration's other profiles, and in LiteLLM's deployments."""
+    used = [config.aws.profile_name, config.aws.secondary_profile_name, *(_profile(config, e) for e in config.model_list)]
+    roles = [
+        aws_profiles[name].get("role_arn")
+        for name in used
+        if name in aws_profiles and aws_profiles[name].get("source_profile") == profile
+    ]
+    roles += [_role_name(entry) for entry in config.model_list if _profile(config, entry) == profile]
+    return [role for role in dict.fromkeys(roles) if role is not None]
+
+
+def _is_bedrock(entry: settings.ModelEntry) -> bool:
+    return entry.litellm_params.model.startswith("bedrock/")
+
+
+def _use(config: settings.Config, entry: settings.ModelEntry) -> tuple[str, str]:
+    return entry.litellm_params.aws_region_name or config.aws.region_name, entry.bedrock_model_id
+
+
+def _profile(config: settings.Config, entry: settings.ModelEntry) -> str:
+    return entry.litellm_params.aws_profile_name or config.aws.profile_name
+
+
+def _role_name(entry: settings.ModelEntry) -> str | None:
+    return (entry.litellm_params.model_extra or {}).get("aws_role_name")
+
+
+def _aws_profiles() -> dict[str, dict[str, Any]]:
+    """The AWS configuration files' profiles, read as boto3 reads them."""
+    profiles: dict[str, dict[str, Any]] = botocore.session.Session().full_config["profiles"]
+    return profiles
+
+
+if __name__ == "__main__":
+    main()
