@@ -90,7 +90,8 @@ def role_uses(config: settings.Config, role_arn: str) -> list[tuple[str, str]]:
 
 def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
     """The roles that a profile assumes: for the configuration's other profiles, and in LiteLLM's deployments."""
-    used = [config.aws.profile_name, config.aws.secondary_profile_name, *(_profile(config, e) for e in config.model_list)]
+    used = [config.aws.profile_name, config.aws.secondary_profile_name]
+    used += [_profile(config, entry) for entry in config.model_list]
     roles = [
         aws_profiles[name].get("role_arn")
         for name in used

@@ -348,29 +348,42 @@ def authorize(
 
 
 def authorize_invocation(caller: Caller, policies: Sequence[Policy], action: str, model_id: str) -> None:
-    """`authorize` for a model, named by id or ARN, in the caller's Region.
+    """`authorize` for a model, named by id or ARN, in the caller's Region. Quick: every call of a model comes here.
 
     A call through an inference profile needs the profile and the foundation model in every Region that may serve it;
     bedrock:InferenceProfileArn is known for the latter only. Source: Bedrock User Guide, "Prerequisites for inference
-    profiles". A profile that does not serve this Region is checked as far as the profile itself.
+    profiles". A profile that cannot be called from this Region is checked as far as the profile itself.
     """
-    for resource, context in _invocation_checks(caller.account_id, caller.region, model_id):
-        authorize(caller, policies, action, (resource,), context)
+    refused = _invocation_refusal(caller, tuple(policies), action, model_id)
+    if refused is not None:
+        raise access_denied(caller, action, *refused)
 
 
 @lru_cache(maxsize=4_096)
-def _invocation_checks(account_id: str, region: str, model_id: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
+def _invocation_refusal(
+    caller: Caller, policies: tuple[Policy, ...], action: str, model_id: str
+) -> tuple[str, str] | None:
+    """The first resource that is refused, and why."""
+    for resource, context in _invocation_checks(caller.account_id, caller.region, model_id):
+        reason = _refusal(policies, action, resource, _context(caller, context))
+        if reason is not None:
+            return resource, reason
+    return None
+
+
+def _invocation_checks(account_id: str, region: str, model_id: str) -> list[tuple[str, Mapping[str, str]]]:
+    """The ARNs that IAM checks for a model, each with the context keys that it is checked under."""
     is_arn = model_id.startswith("arn:")
     if not inference_profiles.is_profile_id(model_id):
-        return ((model_id if is_arn else f"arn:aws:bedrock:{region}::foundation-model/{model_id}", {}),)
+        return [(model_id if is_arn else f"arn:aws:bedrock:{region}::foundation-model/{model_id}", {})]
     profile_arn = model_id if is_arn else f"arn:aws:bedrock:{region}:{account_id}:inference-profile/{model_id}"
     checks: list[tuple[str, Mapping[str, str]]] = [(profile_arn, {})]
     profile = inference_profiles.find(model_id)
     if profile is not None and region in profile.destinations:
         for served_in in profile.authorized_regions(region):
-            facts = {"bedrock:InferenceProfileArn": profile_arn, "aws:RequestedRegion": served_in or "unspecified"}
-            checks.append((f"arn:aws:bedrock:{served_in}::foundation-model/{profile.foundation_model_id}", facts))
-    return tuple(checks)
+            context = {"bedrock:InferenceProfileArn": profile_arn, "aws:RequestedRegion": served_in or "unspecified"}
+            checks.append((f"arn:aws:bedrock:{served_in}::foundation-model/{profile.foundation_model_id}", context))
+    return checks
 
 
 def access_denied(caller: Caller, action: str, resource: str, reason: str = "") -> AwsError:

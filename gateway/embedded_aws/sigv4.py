@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from calendar import timegm
 from dataclasses import dataclass
+from email.utils import parsedate_tz
 from functools import lru_cache
 from hashlib import sha256
 from time import gmtime, strftime, strptime
@@ -25,6 +27,7 @@ from .wire import AwsError, Caller, Request
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
+_ISO_8601 = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _REGIONS = frozenset(inference_profiles.COMMERCIAL_REGIONS)
 _BEARER = "Bearer "
 
@@ -89,8 +92,9 @@ def authenticate(
 ) -> tuple[Caller, Credential]:
     """The signer of `request`, which was routed to `service`: "bedrock", "logs" or "sts".
 
-    `now` is epoch seconds. Repeated headers are expected joined by commas. `default_region` is a bearer key's Region,
-    for it names none. Raises AwsError with the code, status and text that AWS gives in that service's protocol.
+    `now` is epoch seconds. Header values are expected decoded as Latin-1, repeated headers joined by commas.
+    `default_region` is the Region of a bearer key, which names none itself. Raises AwsError with the code, status and
+    text that AWS gives in that service's protocol.
     """
     dialect = _DIALECTS[service]
     authorization = request.headers.get("authorization", "")
@@ -100,19 +104,19 @@ def authenticate(
         return _bearer(authorization.removeprefix(_BEARER).strip(), credentials, now, default_region)
 
     access_key_id, date, region, signed_headers, signature = _parse(authorization, request, service, dialect)
-    timestamp = _timestamp(request, dialect)
+    signed_at = _signed_at(request, dialect)
+    timestamp = _written(signed_at)
     if timestamp[:8] != date:
         text = (
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{date}' != '{timestamp[:8]}', from '{timestamp}'."
         )
         raise AwsError(dialect.status, dialect.mismatch, text)
-    _check_skew(timestamp, now, dialect)
+    _check_skew(signed_at, now, dialect)
 
     credential = credentials.find(access_key_id)
-    if credential is None or not _same(
-        request.headers.get("x-amz-security-token", ""), credential.session_token or ""
-    ):
+    token = request.headers.get("x-amz-security-token", "")
+    if credential is None or not _same(token, credential.session_token or ""):
         raise AwsError(dialect.status, dialect.unknown_key, _INVALID_TOKEN)
     if credential.expires_at is not None and credential.expires_at <= now:
         raise AwsError(dialect.status, dialect.expired_token, _EXPIRED_TOKEN)
@@ -150,9 +154,7 @@ def _bearer(token: str, credentials: Credentials, now: float, region: str) -> tu
     """A Bedrock API key's principal; using one is an action of its own, which the principal's policies must allow."""
     credential = credentials.find_bearer(token)
     if credential is None:
-        raise AwsError(
-            403, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid."
-        )
+        raise AwsError(403, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid.")
     if credential.expires_at is not None and credential.expires_at <= now:
         raise AwsError(403, "AccessDeniedException", "Bearer Token has expired")
     caller = _caller(credential, region, "bedrock")
@@ -212,28 +214,26 @@ def _parse(authorization: str, request: Request, service: str, dialect: _Dialect
     return access_key_id, date, region, fields["SignedHeaders"], fields["Signature"]
 
 
-def _timestamp(request: Request, dialect: _Dialect) -> str:
-    """The request's date as YYYYMMDD'T'HHMMSS'Z'; X-Amz-Date wins over Date."""
+def _signed_at(request: Request, dialect: _Dialect) -> int:
+    """The request's date, epoch seconds; X-Amz-Date wins over Date."""
     written = request.headers.get("x-amz-date") or request.headers.get("date", "")
-    for form in (_DATE_FORMAT, "%a, %d %b %Y %H:%M:%S GMT"):
-        seconds = _seconds(written, form)
-        if seconds is not None:
-            return _written(seconds)
-    text = f"Date must be in ISO-8601 'basic format'. Got '{written}'. See http://en.wikipedia.org/wiki/ISO_8601"
-    raise AwsError(*dialect.incomplete, text)
+    seconds = _seconds(written)
+    if seconds is None:
+        text = f"Date must be in ISO-8601 'basic format'. Got '{written}'. See http://en.wikipedia.org/wiki/ISO_8601"
+        raise AwsError(*dialect.incomplete, text)
+    return seconds
 
 
-def _check_skew(timestamp: str, now: float, dialect: _Dialect) -> None:
-    signed_at, allowed = _seconds(timestamp, _DATE_FORMAT), dialect.skew_min * 60
-    assert signed_at is not None  # _timestamp has parsed it
+def _check_skew(signed_at: int, now: float, dialect: _Dialect) -> None:
+    allowed = dialect.skew_min * 60
     if signed_at < now - allowed:
         text = (
-            f"Signature expired: {timestamp} is now earlier than {_written(now - allowed)} "
+            f"Signature expired: {_written(signed_at)} is now earlier than {_written(now - allowed)} "
             f"({_written(now)} - {dialect.skew_min} min.)"
         )
     elif signed_at > now + allowed:
         text = (
-            f"Signature not yet current: {timestamp} is still later than {_written(now + allowed)} "
+            f"Signature not yet current: {_written(signed_at)} is still later than {_written(now + allowed)} "
             f"({_written(now)} + {dialect.skew_min} min.)"
         )
     else:
@@ -242,13 +242,18 @@ def _check_skew(timestamp: str, now: float, dialect: _Dialect) -> None:
 
 
 @lru_cache(maxsize=1_024)
-def _seconds(written: str, form: str) -> int | None:
+def _seconds(written: str) -> int | None:
+    """Epoch seconds of ISO 8601's basic format or of an HTTP date; None for anything else."""
     try:
-        return timegm(strptime(written, form))
-    except ValueError:
+        if _ISO_8601.fullmatch(written):
+            return timegm(strptime(written, _DATE_FORMAT))
+        parts = parsedate_tz(written)
+        return None if parts is None else timegm(parts[:9]) - (parts[9] or 0)
+    except (ValueError, OverflowError):
         return None
 
 
+@lru_cache(maxsize=1_024)
 def _written(seconds: float) -> str:
     return strftime(_DATE_FORMAT, gmtime(seconds))
 
