@@ -1,0 +1,121 @@
+"""python -m gateway.embedded_aws: runs until SIGINT, SIGTERM, or the end of its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, NoReturn
+
+import click
+import uvicorn
+
+from gateway.embedded_aws import identities
+from gateway.embedded_aws.admin import Admin
+from gateway.embedded_aws.bedrock import Bedrock
+from gateway.embedded_aws.journal import Journal
+from gateway.embedded_aws.logs import Logs
+from gateway.embedded_aws.pacing import Lateness
+from gateway.embedded_aws.server import EmbeddedAws, Protocol, Server, listen
+from gateway.embedded_aws.settings import Embedded
+from gateway.embedded_aws.sts import Sts
+from gateway.embedded_aws.world import World
+from gateway.lifeline import end_with_parent
+from gateway.settings import CONFIG_DIR, ConfigError, load
+
+HOST = "127.0.0.1"
+KEEP_ALIVE_S = 120  # longer than any client's pool keeps an idle connection, so that none meets a closed one
+
+
+class Unusable(click.ClickException):
+    exit_code = 2
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--port", type=click.IntRange(0, 65_535), help="Default: the configuration's; 0 takes any free port.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), default=CONFIG_DIR / "embedded.yaml",
+    show_default="config/embedded.yaml",
+)  # fmt: skip
+@click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False),
+    help="Directory for profile files and journal. Default: a temporary one, removed at the end.",
+)  # fmt: skip
+@click.option("--lifeline", is_flag=True, help="End when standard input reaches its end.")
+def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool) -> None:
+    """Runs the embedded AWS and prints the environment that points any AWS SDK at it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    if lifeline:
+        end_with_parent()
+    try:
+        settings = load(config_path, Embedded)
+    except ConfigError as error:
+        raise Unusable(str(error)) from None
+    with ExitStack() as stack:
+        directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedded-aws-")))
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            listener = listen(HOST, settings.port if port is None else port)
+        except OSError as error:
+            raise Unusable(f"{error}. Choose another --port or --state.") from None
+        server, environment = build(settings, directory, listener)
+        for name, value in environment.items():
+            click.echo(f"export {name}={value}")
+        server.run(sockets=[listener])
+
+
+def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple[Server, dict[str, str]]:
+    """The server that will answer at `listener`, and the environment for its clients."""
+    clock = time.time
+    people, roles = identities.create(settings, SystemRandom())
+    credentials = identities.store(people)
+    host, port = listener.getsockname()[:2]
+    url = f"http://{host}:{port}"
+    environment = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_BEDROCK_RUNTIME_ENDPOINT": url,  # LiteLLM reads this one and not the other
+        **identities.write_profiles(directory, people, settings.regions[0]),
+    }
+    journal = Journal(directory / "journal", clock)
+    world = World(settings, journal, clock)
+    lateness = Lateness()
+    health: dict[str, Any] = {
+        "ready": True,
+        "pid": os.getpid(),
+        "environment": environment,
+        "accounts": {person.profile: person.credential.account_id for person in people},
+    }
+    services = (
+        Bedrock(world, lateness),
+        Sts(credentials, roles, clock, SystemRandom()),
+        Logs(journal, [settings.invocation_logging.log_group], clock),
+    )
+    app = EmbeddedAws(world, credentials, services, Admin(health, world.faults, lateness, journal.stats))
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        loop="uvloop",
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+    )
+    return Server(config, world, listener), environment
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """uvicorn raises the signal again when it has shut down: leave through `with`, so that nothing stays behind."""
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m gateway.embedded_aws")

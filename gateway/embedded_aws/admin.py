@@ -1,0 +1,77 @@
+"""The embedded AWS's own API, under /_embedded/, for this machine only: health, faults, and what it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.embedded_aws.faults import AnyFault, FaultBoard
+from gateway.embedded_aws.pacing import Lateness
+from gateway.embedded_aws.wire import Request, Response
+
+PREFIX = "/_embedded/"
+_FAULT: TypeAdapter[Any] = TypeAdapter(AnyFault)
+
+
+class Admin:
+    def __init__(
+        self,
+        health: Mapping[str, Any],
+        board: FaultBoard,
+        lateness: Lateness,
+        journal_stats: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        self._health = health
+        self._board = board
+        self._lateness = lateness
+        self._journal_stats = journal_stats
+
+    def handle(self, request: Request) -> Response:
+        match request.method, request.path.removeprefix(PREFIX):
+            case "GET", "health":
+                return _json(self._health)
+            case "GET", "faults":
+                return _json(self._board.events(request.received_at))
+            case "POST", "faults":
+                return self._add_fault(request)
+            case "DELETE", "faults":
+                names = parse_qs(request.query).get("name", [None])
+                return _json({"stopped": sum(self._board.stop(request.received_at, name) for name in names)})
+            case "GET", "pacing":
+                return _json(self._lateness.summary())
+            case "DELETE", "pacing":
+                self._lateness.reset()
+                return _json(self._lateness.summary())
+            case "GET", "journal/stats":
+                return _json(self._journal_stats())
+        return _problem(404, "there is: health, faults, pacing, journal/stats")
+
+    def _add_fault(self, request: Request) -> Response:
+        """Starts at once, or `start_s` after this call."""
+        try:
+            fault = _FAULT.validate_python(orjson.loads(request.body))
+            entry = self._board.add(fault, request.received_at)
+        except orjson.JSONDecodeError as error:
+            return _problem(400, f"the body is not valid JSON: {error}")
+        except ValidationError as error:
+            return _problem(400, "; ".join(_explain(fault) for fault in error.errors()))
+        except ValueError as error:
+            return _problem(409, str(error))
+        return _json({"name": entry.name, "started_at": entry.starts_at}, 201)
+
+
+def _explain(fault: Any) -> str:
+    where = ".".join(map(str, fault["loc"]))
+    return f"{where}: {fault['msg']}" if where else fault["msg"]
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(status, {"content-type": "application/json"}, orjson.dumps(content))
+
+
+def _problem(status: int, problem: str) -> Response:
+    return _json({"error": problem}, status)

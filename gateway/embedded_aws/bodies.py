@@ -1,0 +1,74 @@
+"""What the body formats have in common: what a body asks for, what a reply needs, and what each format provides.
+
+Three formats: Converse (any model), and what InvokeModel takes for Claude and for Nova. Each is a module with the
+functions of `Format`; pure.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.embedded_aws import eventstream
+from gateway.embedded_aws.language import Answer, Ask
+from gateway.embedded_aws.wire import AwsError
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with the numbers that go out beside it."""
+
+    answer: Answer
+    request_id: str
+    model_id: str  # the foundation model's, without a Region
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    latency_ms: int
+    first_token_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a stream: as the log keeps it, and as a frame on the wire."""
+
+    content: dict[str, Any]
+    frame: bytes
+
+
+class Format(Protocol):
+    def parse(self, body: bytes, max_output_tokens: int) -> tuple[Ask, dict[str, Any]]:
+        """What is asked for, and the body itself; AwsError as AWS refuses what is wrong with it."""
+
+    def response(self, reply: Reply) -> dict[str, Any]: ...
+
+    def opening(self, reply: Reply) -> Sequence[Event]:
+        """Sent with the first token."""
+
+    def token(self, reply: Reply, text: str) -> Event: ...
+
+    def closing(self, reply: Reply) -> Sequence[Event]:
+        """Sent after the last token."""
+
+
+def chunk(content: dict[str, Any]) -> Event:
+    """An event of InvokeModelWithResponseStream: the model's own JSON, in base64."""
+    payload = b'{"bytes":"%b","p":"%b"}' % (b64encode(encoded := orjson.dumps(content)), padding(len(encoded)))
+    return Event(content, eventstream.event("chunk", payload))
+
+
+_PADDING = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def padding(size: int) -> bytes:
+    """The member `p` that real events carry so that their length does not give the text away."""
+    return _PADDING[: 1 + size * 7 % len(_PADDING)]
+
+
+def invalid(message: str) -> AwsError:
+    return AwsError(400, "ValidationException", message)
