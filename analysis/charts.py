@@ -1,0 +1,434 @@
+"""The report's charts, as static SVG: from joined rows to pictures, with no library and no browser between.
+
+Across, everything is in percent, so that one picture fits a phone, a desk and paper while its letters keep their size;
+down, in px. Colours are CSS classes, which the page defines for light, dark and print. Colour never stands alone:
+bars have their names on them, and what was not answered has a shape of its own. What is drawn is bounded by what can be
+seen, not by the number of requests: from a few hundred on, they are counted in bins.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from analysis.metrics import Distribution, Proportion, RegionRow, WindowRow
+from analysis.model import Outcome, Run
+from analysis.wording import count, percent, seconds
+
+MOST_DOTS = 250  # above it a latency chart counts in bins
+MOST_BARS = 600  # above it the timeline does
+_MINUTE_S = 60
+
+OUTCOME_WORDS = {
+    Outcome.ANSWERED: "answered",
+    Outcome.REFUSED_BY_GATEWAY: "refused by the gateway",
+    Outcome.REFUSED_BY_BEDROCK: "refused by Bedrock",
+    Outcome.FAILED: "failed",
+}
+SHAPES = {  # of those that stand beside a colour; SVG paths around 0,0
+    Outcome.REFUSED_BY_GATEWAY: "M0,-4.5L4.5,3.5L-4.5,3.5Z",
+    Outcome.REFUSED_BY_BEDROCK: "M0,-5L5,0L0,5L-5,0Z",
+    Outcome.FAILED: "M-4,-2.4L-2.4,-4L0,-1.6L2.4,-4L4,-2.4L1.6,0L4,2.4L2.4,4L0,1.6L-2.4,4L-4,2.4L-1.6,0Z",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart for the page."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+# --- who served what, and where -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """One bar under its name; without a proportion it is a heading."""
+
+    label: str
+    value: str
+    proportion: Proportion | None = None
+    colour: str = ""
+
+
+def served(run: Run, rows: pd.DataFrame, consumers: Sequence[str]) -> Figure | None:
+    """Who answered the consumers' requests, and who refused them. `rows`: the requests of one pattern."""
+    deployments = {deployment.id: deployment for deployment in run.deployments}
+    stand_ins = {group for groups in run.fallbacks.values() for group in groups}
+    counts = rows.groupby(["consumer", "outcome", "deployment"], observed=True).size()
+    bars: list[_Bar] = []
+    for consumer in consumers:
+        mine = {(outcome, name): int(n) for (who, outcome, name), n in counts.items() if who == consumer}
+        sent = sum(mine.values())
+        if len(consumers) > 1 and sent:
+            bars.append(_Bar(consumer, f"{count(sent)} sent"))
+        for (outcome, name), n in mine.items():
+            if outcome != Outcome.ANSWERED:
+                continue
+            deployment = deployments.get(name)
+            stands_in = deployment is not None and deployment.group in stand_ins
+            quota = f" · quota {count(deployment.rpm)}/min" if deployment and deployment.rpm else ""
+            label = f"{name or 'deployment unknown'}{' (fallback)' if stands_in else ''}"
+            bars.append(_bar(label, Proportion(n, sent), "standin" if stands_in else "answered", quota))
+        for outcome in list(OUTCOME_WORDS)[1:]:
+            if n := sum(n for (what, _), n in mine.items() if what == outcome):
+                bars.append(_bar(OUTCOME_WORDS[outcome], Proportion(n, sent), outcome))
+    return _bars("Who served what", bars)
+
+
+def regions(by_account: Mapping[str, Sequence[RegionRow]]) -> Figure | None:
+    """Where Bedrock computed the answers. `by_account`: an account's name → its Regions."""
+    bars: list[_Bar] = []
+    for account, lines in by_account.items():
+        if len(by_account) > 1:
+            bars.append(_Bar(account, f"{count(sum(line.invocations.count for line in lines))} invocations"))
+        bars += [_bar(line.region, line.invocations, "region") for line in lines]
+    return _bars("Regions, as CloudWatch saw them", bars)
+
+
+def _bar(label: str, proportion: Proportion, colour: str, suffix: str = "") -> _Bar:
+    return _Bar(label, f"{count(proportion.count)} · {percent(proportion)}{suffix}", proportion, colour)
+
+
+def _bars(title: str, bars: Sequence[_Bar]) -> Figure | None:
+    """Horizontal bars, as long as their share of the whole."""
+    if not bars:
+        return None
+    height, marks = 0, []
+    for bar in bars:
+        height += 12 if bar.proportion is None and height else 0
+        marks += _line_of_text(height + 12, bar.label, bar.value, heading=bar.proportion is None)
+        if bar.proportion is None:
+            height += 24
+            continue
+        share = 100 * (bar.proportion.share or 0)
+        says = f"{bar.label}: {bar.value}"
+        marks += [_rect(0, 100, height + 18, 7, "track"), _rect(0, share, height + 18, 7, bar.colour, says)]
+        height += 38
+    words = "; ".join(f"{bar.label}: {bar.value}" for bar in bars)
+    return Figure(title, _svg(marks, height - 10, f"{title}. {words}"))
+
+
+# --- how long it took ---------------------------------------------------------------------------------------------
+
+
+def latency(title: str, samples: Mapping[str, tuple[NDArray[np.float64], Distribution]]) -> Figure | None:
+    """How long answers took: a dot each, or a histogram when there are many. Consumer → (values in ms, their numbers)."""
+    samples = {name: pair for name, pair in samples.items() if pair[1].n}
+    if not samples:
+        return None
+    many = sum(distribution.n for _, distribution in samples.values()) > MOST_DOTS
+    lowest = min(float(values.min()) for values, _ in samples.values())
+    highest = max(float(values.max()) for values, _ in samples.values())
+    # Logarithmic where equal bins would squeeze everything but the tail into the first of them.
+    logarithmic = many and highest > 4 * max(lowest, 1)
+    scale = Scale(max(lowest, 1) * 0.95 if logarithmic else 0, highest * 1.05, logarithmic)
+    row, marks, words = 66, [], []
+    for place, (name, (values, distribution)) in enumerate(samples.items()):
+        top = place * row
+        value = _percentiles(distribution)
+        words.append(f"{name}: {value}")
+        marks += _line_of_text(top + 12, name, value)
+        marks += _histogram(values, scale, top + 58) if many else _dots(values, scale, top + 28)
+        marks += [
+            _rule(scale(value), top + 20, top + 60, "ink", f"{name}: {quantile} {seconds(value)}")
+            for quantile, value in _known(distribution)
+        ]
+    height = row * len(samples)
+    ticks = _axis(scale, height, 1000)
+    return Figure(
+        title,
+        _svg([*ticks, *marks], height + 20, f"{title}. {'; '.join(words)}"),
+        "Of answered requests. Upright lines mark p50, p95 and p99 where there are enough samples to tell.",
+    )
+
+
+def _known(distribution: Distribution) -> list[tuple[str, float]]:
+    named = (("p50", distribution.p50), ("p95", distribution.p95), ("p99", distribution.p99))
+    return [(name, value) for name, value in named if value is not None]
+
+
+def _percentiles(distribution: Distribution) -> str:
+    return " · ".join(
+        [*(f"{name} {seconds(value)}" for name, value in _known(distribution)), f"n {count(distribution.n)}"]
+    )
+
+
+def _dots(values: NDArray[np.float64], scale: Scale, top: float) -> list[Markup]:
+    """A strip of dots, spread by the golden ratio so that neighbours stay apart."""
+    return [
+        _circle(scale(value), top + 24 * (place * 0.618034 % 1), seconds(value))
+        for place, value in enumerate(np.sort(values).tolist())
+    ]
+
+
+def _histogram(values: NDArray[np.float64], scale: Scale, bottom: float) -> list[Markup]:
+    edges = scale.bins(60)
+    counts = np.histogram(np.clip(values, scale.low, scale.high), edges)[0]
+    heights = 36 * counts / max(counts.max(), 1)
+    return [
+        _rect(
+            scale(edges[i]), scale(edges[i + 1]) - scale(edges[i]), bottom - heights[i], heights[i], "answered",
+            f"{seconds(edges[i])} to {seconds(edges[i + 1])}: {count(int(counts[i]))}",
+        )
+        for i in np.flatnonzero(counts)
+    ]  # fmt: skip
+
+
+# --- the run as it went -------------------------------------------------------------------------------------------
+
+
+def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Every request from its intended start to its end; of many, how many ended how in each slice of time."""
+    if rows.empty:
+        return None
+    due = rows["intended_at"].to_numpy()
+    begin, end = float(due.min()), float((due + rows["latency_ms"].to_numpy() / 1000).max())
+    span = max(end - begin, 1.0)
+    scale = Scale(-0.01 * span, 1.02 * span)  # seconds since the first request was due
+    parts = {consumer.name: rows[rows["consumer"] == consumer.name] for consumer in run.consumers}
+    each = len(rows) <= MOST_BARS
+    top, marks, words = 36, [], []
+    for name, part in parts.items():
+        if part.empty:
+            continue
+        counts = part["outcome"].value_counts()
+        summary = ", ".join(f"{count(int(counts[o]))} {w}" for o, w in OUTCOME_WORDS.items() if counts.get(o, 0))
+        words.append(f"{name}: {summary}")
+        drawn, height, note = (_each_request if each else _density)(part, scale, begin, top + 20)
+        marks += [*_line_of_text(top + 12, name, f"{summary}{note}", heading=True), *drawn]
+        top += 20 + height + 14
+    background = [*_minutes(scale, begin, top), *_axis(scale, top, 1), *_faults(faults, scale, begin, top)]
+    what = (
+        "Each bar is a request, from when it was due to its end."
+        if each
+        else "Bars count the requests that were due in each slice of time, by what became of them."
+    )
+    return Figure(
+        "Timeline",
+        _svg(
+            [*background, *marks], top + 20, f"Timeline from {_clock(begin)} to {_clock(end)} UTC. {'; '.join(words)}"
+        ),
+        f"Time counts from {_clock(begin)} UTC. {what} Shaded minutes are the windows of quotas.",
+    )
+
+
+def _each_request(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tuple[list[Markup], float, str]:
+    """Marks, their height, and nothing to add to the lane's summary."""
+    part = part.sort_values(["intended_at", "latency_ms"], kind="stable")
+    due = part["intended_at"].to_numpy() - begin
+    shortest_s = (scale.high - scale.low) / 250  # what is shorter would not be seen
+    ends = np.maximum(due + part["latency_ms"].to_numpy() / 1000, due + shortest_s)
+    lanes = _lanes(due.tolist(), ends.tolist())
+    marks: list[Markup] = []
+    for lane, end, request in zip(lanes, ends.tolist(), part.itertuples(), strict=True):
+        outcome = Outcome(str(request.outcome))
+        by = f" by {request.deployment}" if request.deployment else ""
+        says = f"{_clock(request.intended_at)} {OUTCOME_WORDS[outcome]}{by} in {seconds(request.latency_ms)}"
+        start, sent, y = request.intended_at - begin, request.started_at - begin, top + 7 * lane
+        if scale(sent) - scale(start) > 0.2:  # it queued in the client, for long enough to be seen
+            marks.append(_rect(scale(start), scale(sent) - scale(start), y + 2, 1, "queued"))
+        sent = min(sent, end - shortest_s)
+        marks.append(_rect(scale(sent), scale(end) - scale(sent), y, 5, outcome, says))
+        if outcome in SHAPES:
+            marks.append(_shape(scale(end), y + 2.5, outcome, says))
+    return marks, 7 * (max(lanes) + 1), ""
+
+
+def _lanes(starts: Iterable[float], ends: Iterable[float]) -> list[int]:
+    """The lowest free lane of each interval; starts ascend."""
+    lanes: list[int] = []
+    busy: list[tuple[float, int]] = []
+    free: list[int] = []
+    for start, end in zip(starts, ends, strict=True):
+        while busy and busy[0][0] <= start:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        lane = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (end, lane))
+        lanes.append(lane)
+    return lanes
+
+
+def _density(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tuple[list[Markup], float, str]:
+    """Marks, their height, and what the tallest of them means."""
+    edges = scale.bins(100)
+    due, outcomes = part["intended_at"].to_numpy() - begin, part["outcome"].to_numpy()
+    counts = {outcome: np.histogram(due[outcomes == outcome], edges)[0] for outcome in OUTCOME_WORDS}
+    total = np.sum(list(counts.values()), axis=0)
+    most, marks = int(total.max()), []
+    bottom = np.full(len(total), top + 46.0)
+    for outcome, numbers in counts.items():
+        heights = 46 * numbers / most
+        bottom -= heights
+        marks += [
+            _rect(
+                scale(edges[i]), scale(edges[i + 1]) - scale(edges[i]), bottom[i], heights[i], outcome,
+                f"{_clock(begin + edges[i])} {count(int(numbers[i]))} {OUTCOME_WORDS[outcome]}",
+            )
+            for i in np.flatnonzero(numbers)
+        ]  # fmt: skip
+    return marks, 46, f" · up to {most / float(edges[1] - edges[0]):,.3g}/s"
+
+
+def _minutes(scale: Scale, begin: float, height: float) -> list[Markup]:
+    """Clock minutes, the windows of quotas, shaded in turn."""
+    minutes = range(math.floor((begin + scale.low) / _MINUTE_S), math.ceil((begin + scale.high) / _MINUTE_S))
+    every = math.ceil(len(minutes) / 6)  # names that would touch are left out
+    marks = []
+    for place, minute in enumerate(minutes):
+        low = max(scale(minute * _MINUTE_S - begin), 0)
+        high = min(scale((minute + 1) * _MINUTE_S - begin), 100)
+        if place % 2 == 0:
+            marks.append(_rect(low, high - low, 0, height, "band"))
+        if place % every == 0:
+            marks.append(_text(low, 12, _clock(minute * _MINUTE_S)[:5], "tick", dx=4))
+    return marks
+
+
+def _faults(faults: Sequence[Mapping[str, Any]], scale: Scale, begin: float, height: float) -> list[Markup]:
+    marks = []
+    for fault in faults:
+        low = max(scale(fault["started_at"] - begin), 0)
+        high = 100 if fault["stopped_at"] is None else min(scale(fault["stopped_at"] - begin), 100)
+        if low < high:
+            marks += [
+                _rect(low, high - low, 18, height - 18, "fault", f"fault: {fault['name']}"),
+                _text(low, 29, _short(f"fault: {fault['name']}"), "tick", dx=4),
+            ]
+    return marks
+
+
+def windows(title: str, lines: Sequence[WindowRow]) -> Figure | None:
+    """What each quota let through in each of its windows, against the quota. Of use from the second window on."""
+    names = sorted({name for line in lines for name in line.quota})
+    if len(lines) < 2 or not names:
+        return None
+    row, step, marks, words = 66, 100 / len(lines), [], []
+    for place, name in enumerate(names):
+        top = place * row
+        served = [line.served.get(name, 0) for line in lines]
+        most = max(max(served), max(line.quota.get(name, 0) for line in lines)) or 1
+        per_window = count(served[0]) if len(set(served)) == 1 else f"{count(min(served))} to {count(max(served))}"
+        value = f"{per_window} a window · quota {count(lines[0].quota.get(name))}"
+        words.append(f"{name}: {value}")
+        marks += _line_of_text(top + 12, name, value)
+        for window, (line, n) in enumerate(zip(lines, served, strict=True)):
+            left, width, height = (window + 0.1) * step, 0.8 * step, 36 * n / most
+            says = f"{_clock(line.starts_at)} {name}: {count(n)} of {count(line.offered)} offered"
+            marks.append(_rect(left, width, top + 56 - height, height, "answered", says))
+            if quota := line.quota.get(name):
+                marks.append(_rect(left, width, top + 55 - 36 * quota / most, 1.5, "ink"))
+    return Figure(
+        title,
+        _svg(marks, row * len(names) - 6, f"{title}. {'; '.join(words)}"),
+        f"{count(len(lines))} windows, from {_clock(lines[0].starts_at)} UTC. The line is the quota.",
+    )
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+
+
+# --- SVG: texts are escaped by Markup.format ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to percent of the width."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        if self.logarithmic:
+            return 100 * math.log(value / self.low) / math.log(self.high / self.low)
+        return 100 * (value - self.low) / (self.high - self.low)
+
+    def bins(self, n: int) -> NDArray[np.float64]:
+        """The n + 1 edges of n bins that are equally wide in the picture."""
+        return (np.geomspace if self.logarithmic else np.linspace)(self.low, self.high, n + 1)
+
+    def ticks(self, about: int = 5) -> list[float]:
+        """Round values: 1, 2 and 5 times a power of ten."""
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [mantissa * 10.0**power for power in powers for mantissa in (1, 2, 5)]
+        else:
+            rough = (self.high - self.low) / about
+            power = 10.0 ** math.floor(math.log10(rough))
+            step = next(mantissa * power for mantissa in (1, 2, 5, 10) if mantissa * power >= rough)
+            found = [step * i for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        inside = [value for value in found if self.low <= value <= self.high]
+        return inside[:: math.ceil(len(inside) / (about + 2))]
+
+
+def _axis(scale: Scale, height: float, per_second: float) -> list[Markup]:
+    marks = []
+    for value in scale.ticks():
+        at = scale(value)
+        anchor = "start" if at < 4 else "end" if at > 96 else "middle"
+        marks.append(_rule(at, 16, height, "grid"))
+        marks.append(_text(at, height + 14, f"{value / per_second:,.6g} s", "tick", anchor))
+    return marks
+
+
+def _line_of_text(y: float, label: str, value: str, heading: bool = False) -> list[Markup]:
+    """A name at the left and its value at the right."""
+    return [_text(0, y, _short(label), "heading" if heading else "label"), _text(100, y, value, "value", "end")]
+
+
+def _short(text: str, most: int = 30) -> str:
+    """SVG neither wraps nor cuts."""
+    return text if len(text) <= most else f"{text[: most - 9]}…{text[-8:]}"
+
+
+def _rect(x: float, width: float, y: float, height: float, css: str, says: str = "") -> Markup:
+    return Markup('<rect x="{:.2f}%" width="{:.2f}%" y="{:.4g}" height="{:.4g}" class="{}">{}</rect>').format(
+        x, max(width, 0.1), y, height, css, _title(says)
+    )
+
+
+def _rule(x: float, top: float, bottom: float, css: str, says: str = "") -> Markup:
+    return Markup('<line x1="{0:.2f}%" x2="{0:.2f}%" y1="{1:.4g}" y2="{2:.4g}" class="{3}">{4}</line>').format(
+        x, top, bottom, css, _title(says)
+    )
+
+
+def _circle(x: float, y: float, says: str) -> Markup:
+    return Markup('<circle cx="{:.2f}%" cy="{:.1f}" r="3.6" class="dot">{}</circle>').format(x, y, _title(says))
+
+
+def _shape(x: float, y: float, outcome: Outcome, says: str) -> Markup:
+    return Markup('<svg x="{:.2f}%" y="{:.4g}" overflow="visible"><path d="{}" class="{}">{}</path></svg>').format(
+        x, y, SHAPES[outcome], f"{outcome} shape", _title(says)
+    )
+
+
+def _text(x: float, y: float, text: str, css: str, anchor: str = "start", dx: int = 0) -> Markup:
+    return Markup('<text x="{:.2f}%" y="{:.4g}" dx="{}" text-anchor="{}" class="{}">{}</text>').format(
+        x, y, dx, anchor, css, text
+    )
+
+
+def _title(says: str) -> Markup:
+    """What a browser shows when a mark is pointed at."""
+    return Markup("<title>{}</title>").format(says) if says else Markup()
+
+
+def _svg(marks: Iterable[Markup], height: float, alt: str) -> Markup:
+    return Markup('<svg width="100%" height="{:.0f}" role="img" aria-label="{}">{}</svg>').format(
+        height, alt, Markup("").join(marks)
+    )
