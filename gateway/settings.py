@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
 MASTER_KEY = "LITELLM_MASTER_KEY"
+PATTERNS_FILE = "GATEWAY_PATTERNS_FILE"  # tells the gateway's process where the consumers' quotas stand
 
 
 class ConfigError(Exception):
@@ -45,6 +46,7 @@ class AwsSettings(Strict):
     secondary_profile_name: str
     region_name: str
     bedrock_log_group_name: str
+    embedded_port: Annotated[int, Field(ge=1, le=65535)] = 4566  # where the embedded AWS listens
 
 
 class LiteLlmSettings(Strict):
@@ -133,7 +135,7 @@ class Config(Strict):
         return groups
 
     def deployments(self) -> Iterator[tuple[str, ModelEntry]]:
-        """Every deployment with its id: the configured one, else its group's name, numbered where a group has several."""
+        """Every deployment with its id: the configured one, else its group's name, numbered in a group of several."""
         for group, entries in self.groups.items():
             for number, entry in enumerate(entries, 1):
                 yield entry.model_info.id or (group if len(entries) == 1 else f"{group}-{number}"), entry
@@ -151,7 +153,7 @@ class Config(Strict):
         ids = [deployment for deployment, _ in self.deployments()]
         for position, deployment in enumerate(ids):
             if deployment in ids[:position]:
-                raise _at(("model_list", position), f"has the deployment id {deployment!r}, which another entry has too")
+                raise _at(("model_list", position), f"has the id {deployment!r}, which another deployment has too")
         return self
 
 
@@ -386,9 +388,7 @@ def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: Validat
         case "value_error":
             return f"{where}: {cause}"
         case "union_tag_not_found":
-            return f"{where}: has no 'kind'. Add one of {fault['ctx'].get('expected_tags', '')}".rstrip() if False else (
-                f"{where}: needs a kind that says what traffic it is"
-            )
+            return f"{where}: needs a `kind`"
         case "union_tag_invalid":
             return f"{where}: kind {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
     got = fault.get("input")

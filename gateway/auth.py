@@ -1,0 +1,54 @@
+"""Consumers' keys and quotas, as LiteLLM's custom_auth: real per-key limits without a database.
+
+LiteLLM imports this module into its own process and calls `authenticate` for every request; the limits that come
+back with the key are enforced by LiteLLM's own rate limiter.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from functools import cache
+from pathlib import Path
+
+from fastapi import Request
+from litellm.proxy._types import LitellmUserRoles, ProxyErrorTypes, ProxyException, UserAPIKeyAuth
+
+from gateway.settings import MASTER_KEY, PATTERNS_FILE, Patterns, load
+
+
+@cache
+def _consumers() -> list[tuple[bytes, UserAPIKeyAuth]]:
+    """Every known key, with what LiteLLM shall know of whom it belongs to."""
+    patterns = load(Path(os.environ[PATTERNS_FILE]), Patterns).patterns.values()
+    known = [
+        (
+            os.environ[consumer.key].encode(),
+            UserAPIKeyAuth(
+                api_key=os.environ[consumer.key],
+                key_alias=name,
+                rpm_limit=consumer.quota_rpm,
+                tpm_limit=consumer.quota_tpm,
+            ),
+        )
+        for pattern in patterns
+        for name, consumer in pattern.consumers.items()
+        if consumer.key != MASTER_KEY
+    ]
+    master = os.environ[MASTER_KEY]
+    admin = UserAPIKeyAuth(api_key=master, key_alias="master", user_role=LitellmUserRoles.PROXY_ADMIN)
+    return [*known, (master.encode(), admin)]
+
+
+async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:
+    """Whose key this is. An unknown one gets 401: any other exception here LiteLLM would answer with a 500."""
+    presented = api_key.encode()
+    for key, consumer in _consumers():
+        if hmac.compare_digest(key, presented):
+            return consumer.model_copy()
+    raise ProxyException(
+        message="Authentication Error: this key is not known to the gateway",
+        type=ProxyErrorTypes.auth_error,
+        param="api_key",
+        code=401,
+    )

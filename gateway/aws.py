@@ -1,0 +1,113 @@
+"""Which AWS the gateway and the harness talk to: the real one, or the embedded one. Only the environment differs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from gateway.child import Child, listening
+from gateway.settings import Config, ConfigError
+
+Evidence = Literal["aws", "embedded"]
+
+HOST = "127.0.0.1"
+START_DEADLINE_S = 60.0
+# Of the AWS_* variables only these say nothing about where requests go or who sends them.
+HARMLESS = {"AWS_CA_BUNDLE", "AWS_PAGER"}
+
+
+def choose(config: Config, option: str | None) -> Evidence:
+    """`--aws embedded|live` overrides config.yaml's aws.endpoint."""
+    if option is None:
+        return "embedded" if config.aws.endpoint == "embedded" else "aws"
+    return "embedded" if option == "embedded" else "aws"
+
+
+def start_embedded(config: Config, embedded_config: Path, directory: Path) -> tuple[Child | None, dict[str, str]]:
+    """The environment of the embedded AWS, and its process unless one was already running.
+
+    Raises ConfigError when its port is taken by something else, ChildError when it does not come up.
+    """
+    port = config.aws.embedded_port
+    if (running := _environment_of(port)) is not None:
+        return None, running
+    if listening(HOST, port):
+        raise ConfigError(
+            f"aws.embedded_port: port {port} is in use by something that is not the embedded AWS. "
+            "End that, or set another port in config.yaml."
+        )
+    state = directory / "aws"
+    state.mkdir(mode=0o700)
+    command = [
+        sys.executable, "-m", "gateway.embedded_aws", "--lifeline",
+        "--port", str(port), "--config", str(embedded_config), "--state", str(state),
+    ]  # fmt: skip
+    child = Child("The embedded AWS", command, without_aws(os.environ), directory / "embedded_aws.log")
+    child.wait_until(lambda: _environment_of(port) is not None, START_DEADLINE_S)
+    environment = _environment_of(port)
+    assert environment is not None
+    return child, environment
+
+
+def _environment_of(port: int) -> dict[str, str] | None:
+    """What an embedded AWS on that port says of itself; None when none answers."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/_embedded/health", timeout=2) as answer:
+            health = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    environment = health.get("environment") if isinstance(health, dict) else None
+    return environment if isinstance(environment, dict) and health.get("ready") else None
+
+
+def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without anything that could send a request to the real AWS, or sign one for it."""
+    return {
+        name: value for name, value in environment.items() if not name.startswith("AWS_") or name in HARMLESS
+    }  # fmt: skip
+
+
+def use(environment: Mapping[str, str]) -> None:
+    """Makes this process, and all that it starts, talk to the embedded AWS and to nothing else."""
+    for name in [name for name in os.environ if name not in without_aws(os.environ)]:
+        del os.environ[name]
+    os.environ.update(environment)
+
+
+def account_ids(config: Config) -> dict[str, str]:
+    """Profile → account id, as STS tells, for every profile of the configuration. Raises ConfigError."""
+    import boto3
+    from botocore.config import Config as BotoConfig
+    from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+
+    profiles = {
+        "aws.profile_name": config.aws.profile_name,
+        "aws.secondary_profile_name": config.aws.secondary_profile_name,
+    } | {
+        f"model_list[{position}].litellm_params.aws_profile_name": entry.litellm_params.aws_profile_name
+        for position, entry in enumerate(config.model_list)
+        if entry.litellm_params.aws_profile_name
+    }
+    accounts: dict[str, str] = {}
+    for key, profile in profiles.items():
+        if profile in accounts:
+            continue
+        try:
+            session = boto3.Session(profile_name=profile, region_name=config.aws.region_name)
+            sts = session.client("sts", config=BotoConfig(connect_timeout=5, read_timeout=10))
+            accounts[profile] = sts.get_caller_identity()["Account"]
+        except ProfileNotFound:
+            known = ", ".join(boto3.Session().available_profiles) or "none"
+            raise ConfigError(
+                f"{key}: the AWS profile {profile!r} does not exist (there is: {known}). "
+                "Name one of these, or add it to the AWS configuration file."
+            ) from None
+        except (BotoCoreError, ClientError) as error:
+            raise ConfigError(f"{key}: AWS does not accept the profile {profile!r}: {error}") from None
+    return accounts

@@ -1,0 +1,156 @@
+"""The LiteLLM proxy as a child process: its configuration, its start, its warm-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.child import Child
+from gateway.settings import MASTER_KEY, PATTERNS_FILE, Config, ConfigError
+
+HOST = "127.0.0.1"
+START_DEADLINE_S = 120.0
+WARM_UP = "warm-up"  # the model groups that only warm-up requests use, and the run their log records belong to
+WARM_UPS_AT_ONCE = 4
+
+
+def litellm_config(config: Config, user_file: Mapping[str, Any]) -> dict[str, Any]:
+    """What LiteLLM reads: the user's file without our sections, plus what the harness relies on.
+
+    Every deployment gets the id under which the records name it. Each AWS profile gets one more deployment in a group
+    of its own, so that warming up uses no deployment's rpm. The user's own general settings win over ours.
+    """
+    entries = []
+    for deployment, entry in config.deployments():
+        written = entry.model_dump(exclude_none=True, exclude_unset=True)
+        entries.append(written | {"model_info": written.get("model_info", {}) | {"id": deployment}})
+    for group, model in warm_up_groups(config).items():
+        entries.append({"model_name": group, "litellm_params": model, "model_info": {"id": group}})
+    ours = ("aws", "litellm", "cris", "fetch")
+    return {
+        **{section: content for section, content in user_file.items() if section not in ours},
+        "model_list": entries,
+        "general_settings": {
+            "master_key": f"os.environ/{MASTER_KEY}",
+            "custom_auth": "gateway.auth.authenticate",
+            **config.general_settings,
+        },
+    }
+
+
+def warm_up_groups(config: Config) -> dict[str, dict[str, Any]]:
+    """A model group for warming up each AWS profile: that profile's first deployment, without limits."""
+    groups: dict[str, dict[str, Any]] = {}
+    for entry in config.model_list:
+        params = entry.litellm_params.model_dump(exclude_none=True, exclude_unset=True)
+        unlimited = {name: value for name, value in params.items() if name not in ("rpm", "tpm")}
+        groups.setdefault(f"{WARM_UP}-{entry.litellm_params.aws_profile_name or 'default'}", unlimited)
+    return groups
+
+
+def start(
+    config: Config,
+    config_file: Path,
+    patterns_file: Path,
+    keys: Mapping[str, str],
+    directory: Path,
+    log: Path,
+) -> Child:
+    """Starts LiteLLM on config.litellm.port and waits until it answers. Raises ChildError with its last lines."""
+    rendered = directory / "litellm.yaml"
+    rendered.write_text(yaml.safe_dump(litellm_config(config, yaml.safe_load(config_file.read_text()))))
+    environment = {
+        **os.environ,
+        **keys,
+        PATTERNS_FILE: str(patterns_file.resolve()),
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it asks the internet for prices
+        "PYTHONWARNINGS": "ignore",
+    }
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        environment["AWS_BEDROCK_RUNTIME_ENDPOINT"] = endpoint  # LiteLLM ignores AWS_ENDPOINT_URL
+    port = config.litellm.port
+    command = [
+        sys.executable, "-m", "gateway._litellm", "--config", str(rendered),
+        "--host", HOST, "--port", str(port), "--telemetry", "False",
+    ]  # fmt: skip
+    child = Child("LiteLLM", command, environment, log)
+    child.wait_until(lambda: answers(f"http://{HOST}:{port}"), START_DEADLINE_S)
+    return child
+
+
+def answers(url: str) -> bool:
+    """Whether a LiteLLM proxy answers there."""
+    try:
+        with urllib.request.urlopen(f"{url}/health/liveliness", timeout=5) as answer:
+            return b"alive" in answer.read()
+    except (OSError, ValueError):
+        return False
+
+
+def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> None:
+    """That a gateway which was already running knows our master key and every model group. Raises ConfigError."""
+    request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {keys[MASTER_KEY]}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            known = {model["id"] for model in json.load(answer)["data"]}
+    except urllib.error.HTTPError as error:
+        raise ConfigError(
+            f"The gateway at {url} was already running, and answers {error.code} to {MASTER_KEY}. Set the key that it "
+            "was started with in the environment or in .env, or end it to have one started."
+        ) from None
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"The gateway at {url} does not list its models: {error}") from None
+    if missing := sorted(set(groups) - known):
+        raise ConfigError(
+            f"The gateway at {url} was already running, and has no model group {missing[0]!r} "
+            f"(it has: {', '.join(sorted(known))}). Start it with this configuration, or end it to have one started."
+        )
+
+
+def warm_up(config: Config, keys: Mapping[str, str]) -> int:
+    """Sends a few requests for each AWS profile, so that lazy imports and credentials are not measured later.
+
+    Returns how many. Raises ConfigError when one is not answered: then nothing else would be.
+    """
+    groups = warm_up_groups(config)
+    with ThreadPoolExecutor(WARM_UPS_AT_ONCE) as pool:
+        for group in groups:
+            ask = partial(_ask, config.litellm.port, group, keys[MASTER_KEY])
+            ask()
+            for answered in [pool.submit(ask) for _ in range(WARM_UPS_AT_ONCE)]:
+                answered.result()
+    return len(groups) * (1 + WARM_UPS_AT_ONCE)
+
+
+def _ask(port: int, group: str, key: str) -> None:
+    body = {
+        "model": group,
+        "messages": [{"role": "user", "content": "Hi!"}],
+        "max_tokens": 1,
+        "requestMetadata": {"run": WARM_UP},
+    }
+    request = urllib.request.Request(
+        f"http://{HOST}:{port}/v1/chat/completions",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        raise ConfigError(
+            f"Warming up {group}: LiteLLM answered {error.code}: {error.read().decode(errors='replace')[:500]}"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"Warming up {group}: LiteLLM did not answer: {error}") from None

@@ -1,0 +1,118 @@
+"""Everything a run needs on the far side of the HTTP call: started as far as it is missing, and ended again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import aws, keys, proxy
+from gateway.child import Child, listening
+from gateway.settings import CONFIG_DIR, Config, ConfigError, Patterns, load_config, load_patterns
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The configuration files, as they were named."""
+
+    config: Path = CONFIG_DIR / "config.yaml"
+    patterns: Path = CONFIG_DIR / "patterns.yaml"
+    embedded: Path = CONFIG_DIR / "embedded.yaml"
+
+
+class Stack:
+    """The chosen AWS and the gateway in front of it.
+
+    What already runs is used and left alone; what `start` started, `stop` ends. The constructor only reads files.
+    """
+
+    def __init__(self, files: Files, aws_option: str | None = None) -> None:
+        self.files = files
+        self.config: Config = load_config(files.config)
+        self.patterns: Patterns = load_patterns(files.patterns, self.config)
+        self.evidence = aws.choose(self.config, aws_option)
+        self.keys: dict[str, str] = {}
+        self.accounts: dict[str, str] = {}
+        self.url = f"http://{proxy.HOST}:{self.config.litellm.port}"
+        self.gateway: Child | None = None
+        self.warm_ups = 0
+        self._aws: Child | None = None
+        self._directory: Path | None = None
+
+    def start(self, logs: Path, say: Say, *, url: str | None = None, with_gateway: bool = True) -> None:
+        """Brings up the AWS and, where a pattern needs it, the gateway; with `url`, the gateway that runs there.
+
+        Raises ConfigError or ChildError; then everything started so far has been ended.
+        """
+        try:
+            self._directory = Path(tempfile.mkdtemp(prefix="gateway-"))
+            self._start_aws(say)
+            if with_gateway:
+                self.keys = keys.find_or_make(keys.key_names(self.patterns), os.environ)
+                self._start_gateway(logs, say, url)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_aws(self, say: Say) -> None:
+        assert self._directory is not None
+        if self.evidence == "embedded":
+            say("Starting the embedded AWS")
+            self._aws, environment = aws.start_embedded(self.config, self.files.embedded, self._directory)
+            aws.use(environment)
+            if self._aws is None:
+                say(f"Using the embedded AWS that runs on port {self.config.aws.embedded_port}")
+        else:
+            say("Using the real AWS, where every request costs money")
+        self.accounts = aws.account_ids(self.config)
+
+    def _start_gateway(self, logs: Path, say: Say, url: str | None) -> None:
+        assert self._directory is not None
+        self.url = (url or self.url).rstrip("/")
+        if proxy.answers(self.url):
+            proxy.check_accepts(self.url, self.keys, self._groups_asked())
+            say(f"Using the gateway that runs at {self.url}")
+            return
+        if url and url.rstrip("/") != f"http://{proxy.HOST}:{self.config.litellm.port}":
+            raise ConfigError(f"--host {url}: no LiteLLM proxy answers there. Start it, or leave --host out.")
+        if listening(proxy.HOST, self.config.litellm.port):
+            raise ConfigError(
+                f"litellm.port: port {self.config.litellm.port} is in use by something that is not a LiteLLM proxy. "
+                "End that, or set another port in config.yaml."
+            )
+        logs.mkdir(parents=True, exist_ok=True)
+        say(f"Starting the gateway (LiteLLM), its log is {logs / 'litellm.log'}")
+        self.gateway = proxy.start(
+            self.config, self.files.config, self.files.patterns, self.keys, self._directory, logs / "litellm.log"
+        )
+        say("Warming up")
+        self.warm_ups = proxy.warm_up(self.config, self.keys)
+
+    def _groups_asked(self) -> set[str]:
+        return {
+            consumer.model
+            for pattern in self.patterns.patterns.values()
+            for consumer in pattern.consumers.values()
+            if consumer.model and (consumer.route or pattern.route) == "gateway"
+        }
+
+    def trouble(self) -> str | None:
+        """What happened to a child of ours that should be running and is not."""
+        for child in (self.gateway, self._aws):
+            if child and not child.alive:
+                return f"{child.name} died during the run{child.last_words()}"
+        return None
+
+    def stop(self) -> None:
+        """Ends what was started here, the gateway first."""
+        for child in (self.gateway, self._aws):
+            if child:
+                child.stop()
+        self.gateway = self._aws = None
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)

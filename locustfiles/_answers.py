@@ -1,0 +1,133 @@
+"""What one request came to, read from the bytes of the gateway's answer. Pure but for `read_stream`'s clock."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+BROKEN_STREAM = "broken_stream"  # ended without its end mark
+STREAM_ERROR = "stream_error"  # an error event after content
+NOT_JSON = "invalid_json"
+
+
+@dataclass
+class Answer:
+    """The fields of a Record that only the answer knows."""
+
+    status: int = 0
+    deployment: str = ""
+    retries: int | None = None
+    fallbacks: int | None = None
+    request_id: str = ""
+    error_type: str = ""
+    message: str = ""  # the error's text, for Locust's failures table
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    gateway_overhead_ms: float | None = None
+    content_at: list[float] = field(default_factory=list)  # when each piece of a stream's content arrived
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(headers.get(name) or "")
+    except ValueError:
+        return None
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    number = _number(headers, name)
+    return None if number is None else int(number)
+
+
+def from_headers(status: int, headers: Mapping[str, str]) -> Answer:
+    """The status line and LiteLLM's headers. Upstream headers pass through LiteLLM as `llm_provider-…`."""
+    answer = Answer(
+        status=status,
+        deployment=headers.get("x-litellm-model-id") or "",
+        retries=_count(headers, "x-litellm-attempted-retries"),
+        fallbacks=_count(headers, "x-litellm-attempted-fallbacks"),
+        request_id=headers.get("llm_provider-x-amzn-requestid") or "",
+        cost_usd=_number(headers, "x-litellm-response-cost"),
+        gateway_overhead_ms=_number(headers, "x-litellm-overhead-duration-ms"),
+    )
+    if not 200 <= status < 300:
+        aws_type = (headers.get("llm_provider-x-amzn-errortype") or "").split(":")[0]
+        answer.error_type = aws_type or f"http_{status}"
+    return answer
+
+
+def add_body(answer: Answer, body: bytes) -> None:
+    """The token usage, or the error's type and text, of a complete body."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        answer.error_type = answer.error_type or NOT_JSON
+        answer.message = body[:200].decode(errors="replace")
+    elif answer.error_type:
+        _add_error(answer, content.get("error"))
+    else:
+        _add_usage(answer, content.get("usage"))
+
+
+def _add_usage(answer: Answer, usage: Any) -> None:
+    if isinstance(usage, dict):
+        answer.input_tokens = usage.get("prompt_tokens")
+        answer.output_tokens = usage.get("completion_tokens")
+
+
+def _add_error(answer: Answer, error: Any) -> None:
+    if isinstance(error, dict):
+        answer.message = str(error.get("message", ""))[:500]
+        named = error.get("type")
+        if answer.error_type.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
+            answer.error_type = named
+    else:
+        answer.message = str(error)[:500]
+
+
+def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]) -> None:
+    """Server-sent events as they arrive: when content came, the usage at the end, and whether it ended well.
+
+    A good stream ends with `data: [DONE]`. LiteLLM tells a failure after the first content as a `data: {"error": …}`
+    event under HTTP 200, and a connection that breaks simply stops: both are failures, with what came before counted.
+    """
+    done = False
+    for line in lines:
+        if not line.startswith(b"data:"):
+            continue
+        arrived_at = now()
+        payload = line[5:].strip()
+        if payload == b"[DONE]":
+            done = True
+            break
+        try:
+            event = json.loads(payload)
+        except ValueError:
+            answer.error_type = NOT_JSON
+            return
+        if "error" in event:
+            answer.error_type = STREAM_ERROR
+            _add_error(answer, event["error"])
+            return
+        if any((choice.get("delta") or {}).get("content") for choice in event.get("choices") or ()):
+            answer.content_at.append(arrived_at)
+        _add_usage(answer, event.get("usage"))
+    if not done:
+        answer.error_type = BROKEN_STREAM
+
+
+def gaps_ms(content_at: list[float]) -> dict[str, float]:
+    """Mean and percentiles (nearest rank) of the gaps between pieces of content; empty for fewer than two pieces."""
+    gaps = sorted((later - earlier) * 1000 for earlier, later in itertools.pairwise(content_at))
+    if not gaps:
+        return {}
+    return {"gap_mean_ms": statistics.fmean(gaps)} | {
+        f"gap_p{percent}_ms": gaps[max(0, -(-len(gaps) * percent // 100) - 1)] for percent in (50, 95, 99)
+    }

@@ -1,0 +1,26 @@
+"""Epoch seconds that never jump: the wall clock read once, then the monotonic one."""
+
+from __future__ import annotations
+
+import time
+
+SAME_CLOCK_S = 0.05  # clocks closer than this are left alone: a message takes some milliseconds too
+
+_anchor = time.time() - time.perf_counter()
+
+
+def now() -> float:
+    """Epoch seconds, UTC, unmoved by later steps of the wall clock; on a worker the master's."""
+    return _anchor + time.perf_counter()
+
+
+def follow(master_now: float) -> None:
+    """Takes over the master's clock, where this machine's differs."""
+    global _anchor
+    if abs(master_now - now()) > SAME_CLOCK_S:
+        _anchor = master_now - time.perf_counter()
+
+
+def step_ms() -> float:
+    """By how much the wall clock has moved away from the monotonic one since the start of this process."""
+    return (time.time() - now()) * 1000

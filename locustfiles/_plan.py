@@ -1,0 +1,176 @@
+"""What every Locust process of a run must know, as plain data: the master makes it, workers are sent it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from gateway.settings import Config, ConfigError, Consumer, Pattern, Patterns, Prompt, Traffic
+from locustfiles._arrivals import check_trace, span_s
+
+# Where boto3 is sent and whose keys it uses; a worker of an embedded run must have the same.
+AWS_VARIABLES = (
+    "AWS_ENDPOINT_URL",
+    "AWS_BEDROCK_RUNTIME_ENDPOINT",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
+
+_TRAFFIC: TypeAdapter[Traffic] = TypeAdapter(Traffic)
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[str, Field(min_length=1)]
+
+
+_JSONL: TypeAdapter[list[_Message]] = TypeAdapter(Annotated[list[_Message], Field(min_length=1)])
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A consumer as a User class sends for it."""
+
+    pattern: str
+    name: str
+    route: str  # gateway or direct
+    model: str  # model group, or Bedrock model id on the direct route
+    profile: str | None  # AWS profile of the direct route
+    key: str  # its API key: never written anywhere
+    quota_rpm: int | None
+    users: int
+    stream: bool
+    max_tokens: int
+    prompts: tuple[list[dict[str, Any]], ...]  # message lists, used in turn
+    traffic: dict[str, Any]
+
+    @property
+    def arrivals(self) -> Traffic:
+        return _TRAFFIC.validate_python(self.traffic)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `tenants` is keyed by consumer."""
+
+    run_id: str
+    url: str
+    region: str
+    timeout_s: float  # for a whole request
+    seed: int
+    run_time_s: float | None
+    start_at: float  # on the clock of the process that made the plan
+    tenants: dict[str, Tenant]
+    shares: dict[str, tuple[int, int, int]] = dataclasses.field(
+        default_factory=dict
+    )  # consumer → first user, users, of how many
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_message(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_message(cls, message: Mapping[str, Any]) -> Plan:
+        tenants = {
+            name: Tenant(**{**tenant, "prompts": tuple(tenant["prompts"])})
+            for name, tenant in message["tenants"].items()
+        }
+        shares = {name: tuple(share) for name, share in message["shares"].items()}
+        return cls(**{**message, "tenants": tenants, "shares": shares})
+
+
+def tenants(
+    config: Config, patterns: Patterns, consumers: Iterable[str], traffic: str, keys: Mapping[str, str]
+) -> dict[str, Tenant]:
+    """The named consumers, made ready to send. Raises ConfigError."""
+    wanted = set(consumers)
+    made = {
+        name: _tenant(config, patterns, pattern_name, pattern, name, consumer, traffic, keys)
+        for pattern_name, pattern in patterns.patterns.items()
+        for name, consumer in pattern.consumers.items()
+        if name in wanted
+    }
+    if unknown := wanted - made.keys():
+        known = ", ".join(name for pattern in patterns.patterns.values() for name in pattern.consumers)
+        raise ConfigError(
+            f"A User class names the consumer {min(unknown)!r}, which is not in the patterns file (there is: {known})."
+        )
+    return made
+
+
+def _tenant(
+    config: Config,
+    patterns: Patterns,
+    pattern_name: str,
+    pattern: Pattern,
+    name: str,
+    consumer: Consumer,
+    traffic: str,
+    keys: Mapping[str, str],
+) -> Tenant:
+    where = f"patterns.{pattern_name}.consumers.{name}"
+    if traffic not in consumer.traffic:
+        known = ", ".join(sorted(consumer.traffic))
+        raise ConfigError(f"--traffic {traffic}: {where} has no traffic of that name (it has: {known}).")
+    chosen = consumer.traffic[traffic]
+    check_trace(chosen)
+    route = consumer.route or pattern.route
+    entry = config.groups.get(consumer.model or "", [None])[0]
+    direct_model = entry.bedrock_model_id if entry else consumer.model or config.cris.model_id
+    direct_profile = consumer.profile or (entry.litellm_params.aws_profile_name if entry else None)
+    prompt = consumer.prompt or patterns.prompt
+    return Tenant(
+        pattern=pattern_name,
+        name=name,
+        route=route,
+        model=direct_model if route == "direct" else consumer.model or "",
+        profile=(direct_profile or config.aws.profile_name) if route == "direct" else None,
+        key=keys.get(consumer.key, ""),
+        quota_rpm=consumer.quota_rpm,
+        users=consumer.users,
+        stream=consumer.stream,
+        max_tokens=prompt.max_tokens,
+        prompts=messages(prompt),
+        traffic=chosen.model_dump(),
+    )
+
+
+def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:
+    """The message lists of a prompt. Raises ConfigError naming the line of the file that is none."""
+    if prompt.text is not None:
+        return ([{"role": "user", "content": prompt.text}],)
+    path = Path(prompt.file or "")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the prompts cannot be read: {error}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                found.append(_JSONL.validate_json(line))
+            except ValidationError:
+                raise ConfigError(
+                    f"{path}:{number}: is not a message list. A line holds "
+                    '[{"role": "user", "content": "…"}]; the roles are system, user and assistant.'
+                ) from None
+    if not found:
+        raise ConfigError(f"{path}: has no message list. Write one a line.")
+    return tuple([message.model_dump() for message in messages] for messages in found)
+
+
+def longest_span_s(tenants: Iterable[Tenant]) -> float:
+    """From the start of the run to its last arrival."""
+    return max((span_s(tenant.arrivals) for tenant in tenants), default=0.0)
+
+
+def aws_variables() -> dict[str, str]:
+    """Those of this process's variables that decide which AWS is meant."""
+    return {name: os.environ[name] for name in AWS_VARIABLES if name in os.environ}

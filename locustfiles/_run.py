@@ -1,0 +1,56 @@
+"""A run's life, hung on Locust's events: gateway up, run folder, records, files at the end, analysis called.
+
+Three roles. A local runner does everything in one process. A master makes the plan, keeps the run folder and sends
+nothing; its workers send, and stream their records to it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from typing import Any
+
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import WorkerRunner
+
+from gateway.child import ChildError
+from gateway.settings import ConfigError
+from gateway.stack import Files
+from locustfiles._harness import Harness
+from locustfiles._terminal import complain
+from locustfiles._worker import Worker
+
+USAGE_ERROR = 2
+
+
+@events.init_command_line_parser.add_listener
+def _add_arguments(parser: LocustArgumentParser) -> None:
+    group = parser.add_argument_group("Gateway proof")
+
+    def add(name: str, **kwargs: Any) -> None:
+        group.add_argument(name, env_var=f"LOCUST_{name.strip('-').replace('-', '_').upper()}", **kwargs)
+
+    hidden: dict[str, Any] = {"include_in_web_ui": False}
+    add("--gateway-config", default=str(Files.config), help="config.yaml: AWS, models, router", **hidden)
+    add("--patterns", default=str(Files.patterns), help="patterns.yaml: consumers, traffic, claims", **hidden)
+    add("--embedded-config", default=str(Files.embedded), help="embedded.yaml: the embedded AWS", **hidden)
+    add("--aws", choices=["embedded", "live"], help="which AWS; overrides config.yaml's aws.endpoint", **hidden)
+    add("--runs", default="runs", help="folder of the run folders", **hidden)
+    add("--traffic", default="demo", help="which of the consumers' named traffics")
+    add("--request-timeout", type=float, default=120.0, help="seconds until a request counts as not answered")
+
+
+@events.init.add_listener
+def _init(environment: Environment, **_: Any) -> None:
+    try:
+        if isinstance(environment.runner, WorkerRunner):
+            Worker(environment)
+        else:
+            harness = Harness(environment)
+            atexit.register(harness.end)  # however Locust ends, short of SIGKILL
+            harness.start()
+    except (ConfigError, ChildError) as error:
+        complain(str(error))
+        sys.exit(USAGE_ERROR)

@@ -1,0 +1,58 @@
+"""What the users of this process share: each consumer's arrivals, prompts and key, once the run's plan is known."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import cycle
+from typing import Any
+
+from gevent.event import Event
+
+from locustfiles._arrivals import arrivals, deal
+from locustfiles._plan import Plan, Tenant
+
+
+class Sender:
+    """One consumer in one process: its users take their arrivals here, in turn."""
+
+    def __init__(self, plan: Plan, tenant: Tenant, worker: str) -> None:
+        self.plan = plan
+        self.tenant = tenant
+        self.worker = worker
+        self.headers = {"Authorization": f"Bearer {tenant.key}"}
+        seed = plan.seed ^ zlib.crc32(tenant.name.encode())  # consumers of one rate shall not march in step
+        whole = arrivals(tenant.arrivals, seed, plan.run_time_s)
+        first, share, total = plan.shares.get(tenant.name, (0, 1, 1))
+        self._due = deal(whole, first, share, total)
+        self._prompts = cycle(tenant.prompts)
+
+    def next_arrival(self) -> float | None:
+        """When the next request should start, in epoch seconds; None when there are no more."""
+        offset = next(self._due, None)
+        return None if offset is None else self.plan.start_at + offset
+
+    def next_prompt(self) -> list[dict[str, Any]]:
+        return next(self._prompts)
+
+
+class Senders:
+    """The senders of this process. Users wait in `of` until the plan is there: so all of a run begin together."""
+
+    def __init__(self) -> None:
+        self._planned = Event()
+        self._senders: dict[str, Sender] = {}
+
+    def begin(self, plan: Plan, worker: str = "") -> None:
+        self._senders = {name: Sender(plan, tenant, worker) for name, tenant in plan.tenants.items()}
+        self._planned.set()
+
+    def forget(self) -> None:
+        """Before the next run: its users shall wait for its own plan."""
+        self._planned.clear()
+
+    def of(self, consumer: str) -> Sender:
+        self._planned.wait()
+        return self._senders[consumer]
+
+
+senders = Senders()

@@ -1,0 +1,194 @@
+"""The abstract users: tenants that wait for their arrivals and ask, through the gateway or straight to Bedrock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from geventhttpclient.response import HTTPParseError
+from locust import FastHttpUser, User
+from locust.exception import StopUser
+
+from analysis.model import Outcome, Record
+from locustfiles import _bedrock, _run  # noqa: F401  (_run listens to Locust's events from its import on)
+from locustfiles._answers import BROKEN_STREAM, Answer, add_body, from_headers, gaps_ms, read_stream
+from locustfiles._clock import now
+from locustfiles._senders import Sender, senders
+
+CHAT = "/v1/chat/completions"
+
+
+class Tenant(User):
+    """A user of one consumer. `ask()` sends one request; when it may start is the consumer's traffic's to say.
+
+    A subclass may set its own `wait_time` (`constant(1)`, `between(1, 5)`): then it is a closed model, as in Locust.
+    """
+
+    abstract = True
+    consumer: str
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._intended_at: float | None = None
+
+    @property
+    def sender(self) -> Sender:
+        return senders.of(self.consumer)
+
+    def on_start(self) -> None:
+        self.wait()  # the first request, too, starts when the schedule says
+
+    def wait_time(self) -> float:
+        """Seconds until this user's next arrival. Raises StopUser when there are no more."""
+        due_at = self.sender.next_arrival()
+        if due_at is None:
+            raise StopUser
+        self._intended_at = due_at
+        return max(0.0, due_at - now())
+
+    def ask(self, text: str | None = None) -> None:
+        """Sends one request (`text`, or the consumer's configured prompt) and records what became of it."""
+        sender = self.sender
+        messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
+        started_at = now()
+        intended_at = started_at if self._intended_at is None else self._intended_at
+        self._intended_at = None
+        self._send(sender, messages, intended_at, started_at)
+
+    def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
+        """One request straight to Bedrock."""
+        plan, tenant = sender.plan, sender.tenant
+        bedrock = _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)
+        answer = _bedrock.converse(bedrock, tenant.model, messages, tenant.max_tokens, plan.run_id, tenant.stream, now)
+        answer.deployment = tenant.profile or ""
+        record = self._record(sender, answer, intended_at, started_at)
+        self.environment.events.request.fire(
+            request_type="bedrock",
+            name=self.consumer,
+            response_time=record.latency_ms,
+            response_length=0,
+            exception=None if is_success(record, tenant.quota_rpm) else RequestFailed(record, answer.message),
+            context={"record": record},
+            start_time=intended_at,
+            url=None,
+            response=None,
+        )
+
+    def _record(self, sender: Sender, answer: Answer, intended_at: float, started_at: float) -> Record:
+        tenant = sender.tenant
+        return Record(
+            run_id=sender.plan.run_id,
+            pattern=tenant.pattern,
+            user_class=type(self).__name__,
+            consumer=tenant.name,
+            intended_at=intended_at,
+            started_at=started_at,
+            latency_ms=(now() - intended_at) * 1000,
+            ttft_ms=(answer.content_at[0] - started_at) * 1000 if answer.content_at else None,
+            status=answer.status,
+            model_asked=tenant.model,
+            deployment=answer.deployment,
+            retries=answer.retries,
+            fallbacks=answer.fallbacks,
+            request_id=answer.request_id,
+            error_type=answer.error_type,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cost_usd=answer.cost_usd,
+            gateway_overhead_ms=answer.gateway_overhead_ms,
+            streamed=tenant.stream,
+            worker=sender.worker,
+            **gaps_ms(answer.content_at),
+        )
+
+
+class BedrockUser(Tenant):
+    """Asks Bedrock directly, with boto3 and the consumer's AWS profile."""
+
+    abstract = True
+
+
+class GatewayUser(Tenant, FastHttpUser):
+    """Asks through the gateway, with the consumer's key; `route: direct` in its pattern sends straight to Bedrock."""
+
+    abstract = True
+    host = "http://127.0.0.1"  # never asked: the run's plan knows the gateway's address
+    insecure = False
+
+    def __init__(self, environment: Any) -> None:
+        self.network_timeout = environment.parsed_options.request_timeout
+        super().__init__(environment)
+
+    def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
+        plan, tenant = sender.plan, sender.tenant
+        if tenant.route == "direct":
+            super()._send(sender, messages, intended_at, started_at)
+            return
+        body: dict[str, Any] = {
+            "model": tenant.model,
+            "messages": messages,
+            "max_tokens": tenant.max_tokens,
+            "requestMetadata": {"run": plan.run_id},
+        }
+        if tenant.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        context: dict[str, Any] = {}
+        with self.client.post(
+            plan.url + CHAT,
+            json=body,
+            name=self.consumer,
+            headers=sender.headers,
+            context=context,
+            catch_response=True,
+            stream=tenant.stream,
+        ) as response:
+            answer = _answer(response, tenant.stream)
+            record = self._record(sender, answer, intended_at, started_at)
+            # Locust's own statistics shall tell the same latency as the records, from the intended start.
+            response.request_meta["response_time"] = record.latency_ms
+            response.request_meta["context"]["record"] = record
+            if is_success(record, tenant.quota_rpm):
+                response.success()
+            else:
+                response.failure(RequestFailed(record, answer.message))
+
+
+def _answer(response: Any, stream: bool) -> Answer:
+    if response.status_code == 0 or response.headers is None:
+        return _no_answer(response.error)
+    answer = from_headers(response.status_code, response.headers)
+    try:
+        if stream and not answer.error_type:
+            read_stream(answer, _lines(response), now)
+        else:
+            add_body(answer, response.content or b"")
+    except (OSError, HTTPParseError) as error:
+        answer.error_type, answer.message = BROKEN_STREAM if stream else "connection_lost", str(error)
+    return answer
+
+
+def _no_answer(error: BaseException | None) -> Answer:
+    """A request that got no HTTP answer: status 0, and the kind of failure."""
+    kind = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+    return Answer(status=0, error_type=kind, message=str(error))
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """The lines of a streamed body, each as soon as it is there."""
+    raw = response._response
+    while line := raw.readline(b"\n"):
+        yield line
+
+
+class RequestFailed(Exception):
+    """What Locust's failures table shows of a request that was not answered."""
+
+    def __init__(self, record: Record, message: str) -> None:
+        super().__init__(f"{record.outcome.value}: {record.status} {record.error_type} {message}".rstrip()[:300])
+
+
+def is_success(record: Record, quota_rpm: int | None) -> bool:
+    """Whether Locust should count a success: a refusal that the consumer's own quota explains is no failure."""
+    if record.outcome is Outcome.REFUSED_BY_GATEWAY:
+        return quota_rpm is not None
+    return record.outcome is Outcome.ANSWERED
