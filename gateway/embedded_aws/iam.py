@@ -52,6 +52,8 @@ def _like(pattern: str) -> Callable[[str], bool]:
 def _arn_like(pattern: str) -> Callable[[str], bool]:
     """ARNs are compared part by part: a wildcard does not reach over a colon but in the last of the six parts."""
     parts = [_wildcards(part) for part in pattern.split(":", 5)]
+    if len(parts) != 6:
+        raise ValueError(f"{pattern!r} is not an ARN: it must have six parts separated by colons")
 
     def matches(value: str) -> bool:
         values = value.split(":", 5)

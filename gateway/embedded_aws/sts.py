@@ -25,7 +25,6 @@ _NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"
 _KEY_ID_CHARACTERS = ascii_uppercase + "234567"
 _SECRET_CHARACTERS = ascii_letters + digits + "+/"
 
-_MIN_DURATION_S = 900
 _DEFAULT_DURATION_S = 3_600
 _MAX_CHAINED_DURATION_S = 3_600  # a session that assumes a further role gets an hour at most
 _MAX_SESSION_POLICY_CHARACTERS = 2_048
@@ -149,30 +148,37 @@ def _no_such_action(parameters: Mapping[str, str]) -> AwsError:
 
 
 # Name → (may be absent, shortest, longest, allowed characters). Source: the API Reference's constraints.
-_CONSTRAINTS: Mapping[str, tuple[bool, int, int, str]] = {
+_TEXTS: Mapping[str, tuple[bool, int, int, str]] = {
     "RoleArn": (False, 20, 2048, r"[\s\S]*"),  # an ARN of the wrong form has an error of its own, below
     "RoleSessionName": (False, 2, 64, r"[\w+=,.@-]*"),
     "ExternalId": (True, 2, 1224, r"[\w+=,.@:\/-]*"),
 }
+_SHORTEST_DURATION_S, _LONGEST_DURATION_S = 900, 43_200
 
 
 def _check_constraints(parameters: Mapping[str, str]) -> None:
     """Raises ValidationError for all that break their constraints at once, worded as AWS does."""
     problems = []
-    for name, (optional, shortest, longest, pattern) in _CONSTRAINTS.items():
+    for name, (optional, shortest, longest, pattern) in _TEXTS.items():
         value = parameters.get(name)
-        member = name[0].lower() + name[1:]
         if value is None:
-            if not optional:
-                problems.append(f"Value null at '{member}' failed to satisfy constraint: Member must not be null")
+            problems += [] if optional else [_problem(name, None, "not be null")]
             continue
-        wrong = f"Value '{value}' at '{member}' failed to satisfy constraint: Member must"
         if not re.fullmatch(pattern, value, re.ASCII):
-            problems.append(f"{wrong} satisfy regular expression pattern: {pattern}")
+            problems.append(_problem(name, value, f"satisfy regular expression pattern: {pattern}"))
         if len(value) < shortest:
-            problems.append(f"{wrong} have length greater than or equal to {shortest}")
+            problems.append(_problem(name, value, f"have length greater than or equal to {shortest}"))
         if len(value) > longest:
-            problems.append(f"{wrong} have length less than or equal to {longest}")
+            problems.append(_problem(name, value, f"have length less than or equal to {longest}"))
+    written = parameters.get("DurationSeconds", str(_DEFAULT_DURATION_S))
+    if not re.fullmatch(r"\d{1,9}", written, re.ASCII):
+        raise AwsError(400, "MalformedInput", "Start of structure or map found where not expected.")
+    if int(written) < _SHORTEST_DURATION_S:
+        shortest_s = f"have value greater than or equal to {_SHORTEST_DURATION_S}"
+        problems.append(_problem("DurationSeconds", written, shortest_s))
+    if int(written) > _LONGEST_DURATION_S:
+        longest_s = f"have value less than or equal to {_LONGEST_DURATION_S}"
+        problems.append(_problem("DurationSeconds", written, longest_s))
     if problems:
         errors = "1 validation error" if len(problems) == 1 else f"{len(problems)} validation errors"
         raise AwsError(400, "ValidationError", f"{errors} detected: {'; '.join(problems)}")
@@ -180,21 +186,14 @@ def _check_constraints(parameters: Mapping[str, str]) -> None:
         raise AwsError(400, "ValidationError", f"{parameters['RoleArn']} is invalid")
 
 
+def _problem(name: str, value: str | None, must: str) -> str:
+    shown = "null" if value is None else f"'{value}'"
+    return f"Value {shown} at '{name[0].lower()}{name[1:]}' failed to satisfy constraint: Member must {must}"
+
+
 def _duration_s(parameters: Mapping[str, str], role: Role, caller: Caller) -> int:
-    """DurationSeconds within AWS's bounds: 900 s to the role's maximum, an hour when a role's session asks."""
-    written = parameters.get("DurationSeconds")
-    if written is None:
-        return _DEFAULT_DURATION_S
-    if not re.fullmatch(r"\d{1,9}", written, re.ASCII):
-        raise AwsError(400, "MalformedInput", "Start of structure or map found where not expected.")
-    seconds = int(written)
-    if seconds < _MIN_DURATION_S:
-        raise AwsError(
-            400,
-            "ValidationError",
-            f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: Member "
-            f"must have value greater than or equal to {_MIN_DURATION_S}",
-        )
+    """How long the new session lasts. Longer than the role's maximum, or than a chained session may, is an error."""
+    seconds = int(parameters.get("DurationSeconds", _DEFAULT_DURATION_S))
     if role_of(caller.principal_arn) != caller.principal_arn and seconds > _MAX_CHAINED_DURATION_S:
         text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
         raise AwsError(400, "ValidationError", text)

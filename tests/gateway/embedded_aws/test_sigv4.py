@@ -57,7 +57,6 @@ def credentials():
     return store
 
 
-
 def signed(
     *, service="bedrock", region="us-east-1", credential=LONG_TERM, at=NOW, method="POST", path=CONVERSE, query="",
     headers=None, body=b"{}",
@@ -138,7 +137,9 @@ def test_unsigned_headers_may_be_added_on_the_way(credentials):
 
 
 def test_query_parameters_may_arrive_in_any_order(credentials):
-    request = signed(service="sts", method="GET", path="/", query="Action=GetCallerIdentity&Version=2011-06-15", body=b"")
+    request = signed(
+        service="sts", method="GET", path="/", query="Action=GetCallerIdentity&Version=2011-06-15", body=b""
+    )
     turned = replace(request, query="Version=2011-06-15&Action=GetCallerIdentity")
     authenticate(turned, credentials, NOW, service="sts")
 
@@ -151,9 +152,9 @@ requests = st.fixed_dictionaries(
         "region": st.sampled_from(["us-east-1", "eu-south-2", "ap-northeast-3"]),
         "credential": st.sampled_from([LONG_TERM, TEMPORARY]),
         "method": st.sampled_from(["GET", "POST"]),
-        "path": st.lists(st.one_of(words.map(lambda w: quote(w, safe=":")), st.sampled_from([".", ".."])), max_size=5).map(
-            lambda segments: "/" + "/".join(segments)
-        ),
+        "path": st.lists(
+            st.one_of(words.map(lambda w: quote(w, safe=":")), st.sampled_from([".", ".."])), max_size=5
+        ).map(lambda segments: "/" + "/".join(segments)),
         "query": st.lists(st.tuples(words, words), max_size=4).map(
             lambda pairs: "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in pairs)
         ),
@@ -219,8 +220,10 @@ def test_any_flipped_bit_is_refused(credentials, made, data):
         st.text(st.characters(max_codepoint=255), max_size=60),
         st.text(string.ascii_letters + "=,/; ", max_size=60).map(lambda text: f"AWS4-HMAC-SHA256 {text}"),
         st.tuples(*[st.text(string.ascii_lowercase + "/", max_size=8)] * 3).map(
-            lambda t: f"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLEONE/20261122/us-east-1/{t[0]}/aws4_request,"
-            f"SignedHeaders=host;{t[1]},Signature={t[2]}"
+            lambda t: (
+                f"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLEONE/20261122/us-east-1/{t[0]}/aws4_request,"
+                f"SignedHeaders=host;{t[1]},Signature={t[2]}"
+            )
         ),
     ),
     date=st.one_of(st.just("20261122T100000Z"), st.text(st.characters(max_codepoint=255), max_size=20)),
@@ -271,7 +274,9 @@ class TestUnknownKeys:
 
 
 @by_service(
-    bedrock=(403, "InvalidSignatureException"), logs=(400, "InvalidSignatureException"), sts=(403, "SignatureDoesNotMatch")
+    bedrock=(403, "InvalidSignatureException"),
+    logs=(400, "InvalidSignatureException"),
+    sts=(403, "SignatureDoesNotMatch"),
 )
 class TestBadSignatures:
     def check(self, credentials, request, service, status, code, text=MISMATCH):
@@ -347,9 +352,7 @@ def test_bedrock_alone_shows_what_should_have_been_signed(credentials):
     assert refusal(credentials, signed(service="logs", credential=forged), service="logs").message == MISMATCH
 
 
-@by_service(
-    bedrock=(403, "ExpiredTokenException"), logs=(400, "ExpiredTokenException"), sts=(403, "ExpiredToken")
-)
+@by_service(bedrock=(403, "ExpiredTokenException"), logs=(400, "ExpiredTokenException"), sts=(403, "ExpiredToken"))
 def test_temporary_credentials_expire(credentials, service, status, code):
     last = TEMPORARY.expires_at - 1
     authenticate(signed(service=service, credential=TEMPORARY, at=last), credentials, last, service=service)
