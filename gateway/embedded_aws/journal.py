@@ -1,0 +1,443 @@
+"""The model invocation log: what CloudWatch Logs holds, by account, source Region and log group.
+
+Appending is on the path of every invocation, so it takes microseconds: a record is serialised, its scalar members are
+noted, and every BLOCK records these become columns, which is what queries read. A block, once full, never changes.
+The oldest blocks move to two files in `directory` when the records in memory exceed `in_memory_bytes`; none is lost.
+What stays in memory of a record on disk is its time, delivery time and length: 20 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import math
+import os
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from gateway.embedded_aws.insights_evaluation import Column, Index
+from gateway.embedded_aws.insights_functions import Timestamp, Value
+
+LOG_STREAM = "aws/bedrock/modelinvocations"
+FIELDS_MAX = 200  # of one JSON event, in document order, are extracted; the rest cannot be queried
+
+BLOCK = 512  # records: small enough that closing one does not hold up the event loop (about 1 ms)
+
+# The members that become columns: all scalars of a record but those inside the bodies, and the response's own
+# figures. Other fields are read from the records themselves when a query asks for them.
+_MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "",
+        (
+            *("timestamp", "accountId", "region", "requestId", "operation", "modelId"),
+            *("inferenceRegion", "errorCode", "schemaType", "schemaVersion"),
+        ),
+    ),
+    ("identity", ("arn",)),
+    ("input", ("inputContentType", "inputTokenCount", "cacheReadInputTokenCount", "cacheWriteInputTokenCount")),
+    ("output", ("outputContentType", "outputTokenCount")),
+    ("output.outputBodyJson", ("stopReason",)),
+    ("output.outputBodyJson.metrics", ("latencyMs",)),
+    ("output.outputBodyJson.usage", ("inputTokens", "outputTokens", "totalTokens")),
+)
+_COLUMNS = tuple(f"{parent}.{member}".lstrip(".") for parent, members in _MEMBERS for member in members)
+_METADATA = "requestMetadata."
+_NOTHING: Mapping[str, Any] = {}
+
+logger = logging.getLogger(__name__)
+
+
+class LogGroup(NamedTuple):
+    account_id: str
+    region: str
+    name: str
+
+
+class Journal:
+    """One writer; queries may read from another thread."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float], in_memory_bytes: int = 64 << 20) -> None:
+        """Starts empty: files of an earlier journal in `directory` are overwritten."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._clock = clock
+        self._records = _File(directory / "journal.jsonl")
+        self._columns = _File(directory / "journal.columns")
+        self._in_memory_bytes = in_memory_bytes
+        self._spill_above = in_memory_bytes
+        self._bytes = 0  # of records in memory
+        self._blocks: dict[LogGroup, list[Block]] = {}  # full ones, oldest first
+        self._open: dict[LogGroup, _OpenBlock] = {}
+        self._oldest: deque[_OpenBlock | Block] = deque()  # those in memory, in the order they were begun
+        self._stored_bytes: Counter[LogGroup] = Counter()
+        self._counts: Counter[LogGroup] = Counter()
+        self._lost = 0
+
+    def append(
+        self, account_id: str, region: str, log_group: str, record: dict[str, Any], deliver_at: float | None
+    ) -> None:
+        """`record` is a ModelInvocationLog. From `deliver_at` (epoch seconds) on queries see it; None or inf: never."""
+        if deliver_at is None or deliver_at == math.inf:
+            self._lost += 1
+            return
+        group = LogGroup(account_id, region, log_group)
+        block = self._open.get(group)
+        if block is None:
+            block = self._open[group] = _OpenBlock(group, self._counts[group])
+            self._oldest.append(block)
+        line = orjson.dumps(record)
+        block.add(line, record, deliver_at)
+        self._bytes += len(line)
+        self._stored_bytes[group] += len(line)
+        self._counts[group] += 1
+        if len(block.lines) >= BLOCK:
+            self._close_block(block)
+        if self._bytes > self._spill_above:
+            self._spill()
+
+    def events(self, log_groups: Sequence[LogGroup], start_ms: int, end_ms: int, now: float) -> Events:
+        """What has been delivered by `now` with a timestamp in [start_ms, end_ms], as a source for queries. It does
+        not change when records are appended later."""
+        blocks: list[Block] = []
+        for group in log_groups:
+            blocks += self._blocks.get(group, ())
+            if group in self._open:
+                blocks.append(self._open[group].closed())
+        return Events(blocks, start_ms, end_ms, now)
+
+    def stored_bytes(self, log_group: LogGroup) -> int:
+        return self._stored_bytes[log_group]
+
+    def stats(self) -> dict[str, Any]:
+        return {
+            "records": self._counts.total(),
+            "lost": self._lost,
+            "bytes_in_memory": self._bytes,
+            "bytes_in_memory_at_most": self._in_memory_bytes,
+            "bytes_on_disk": self._records.size + self._columns.size,
+            "log_groups": [{**group._asdict(), "records": count} for group, count in self._counts.items()],
+        }
+
+    def close(self) -> None:
+        self._records.close()
+        self._columns.close()
+
+    def _close_block(self, block: _OpenBlock) -> Block:
+        closed = block.closed()
+        self._blocks.setdefault(block.group, []).append(closed)
+        self._oldest[self._oldest.index(block)] = closed
+        del self._open[block.group]
+        return closed
+
+    def _spill(self) -> None:
+        while self._bytes > self._in_memory_bytes:
+            oldest = self._oldest[0]
+            block = self._close_block(oldest) if isinstance(oldest, _OpenBlock) else oldest
+            try:
+                block.store = block.store.moved_to(self._records, self._columns)
+            except OSError as error:
+                # Nothing is lost by keeping it; try again when there is some more to write.
+                logger.error("The journal stays in memory: cannot write to %s: %s", self._records.path, error)
+                self._spill_above = self._bytes + self._in_memory_bytes // 8
+                return
+            self._oldest.popleft()
+            self._bytes -= block.bytes
+        self._spill_above = self._in_memory_bytes
+
+
+class _File:
+    """A file that only grows, read at random."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+    def append(self, data: bytes) -> int:
+        """The offset at which `data` stands. What a failed write leaves behind is overwritten by the next."""
+        offset, view = self.size, memoryview(data)
+        while view:
+            view = view[os.pwrite(self._descriptor, view, offset + len(data) - len(view)) :]
+        self.size += len(data)
+        return offset
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _Codes(NamedTuple):
+    """One field of the events of a block."""
+
+    codes: npt.NDArray[np.uint16]
+    values: Sequence[Value]
+
+
+class _Store(Protocol):
+    def lines(self) -> Sequence[bytes]: ...
+
+    def column(self, name: str) -> _Codes | None: ...
+
+    def moved_to(self, records: _File, columns: _File) -> _Store: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    records: Sequence[bytes]
+    columns: Mapping[str, _Codes]
+
+    def lines(self) -> Sequence[bytes]:
+        return self.records
+
+    def column(self, name: str) -> _Codes | None:
+        return self.columns.get(name)
+
+    def moved_to(self, records: _File, columns: _File) -> _Store:
+        ends = np.cumsum([len(line) + 1 for line in self.records], dtype=np.uint32)
+        start = records.append(b"".join(line + b"\n" for line in self.records))
+        packed = bytearray()
+        places = {}
+        for name, (codes, values) in self.columns.items():
+            printed = orjson.dumps(values)
+            places[name] = (len(packed), len(printed))
+            packed += codes.tobytes() + printed
+        return _OnDisk(records, start, ends, columns, columns.append(bytes(packed)), places)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    records: _File
+    records_start: int
+    ends: npt.NDArray[np.uint32]  # of each record, newline included, relative to records_start
+    columns: _File
+    columns_start: int
+    places: Mapping[str, tuple[int, int]]  # column → (offset of its codes, length of its values, which follow)
+
+    def lines(self) -> Sequence[bytes]:
+        data = self.records.read(self.records_start, int(self.ends[-1]))
+        return [data[start : end - 1] for start, end in pairwise([0, *self.ends.tolist()])]
+
+    def column(self, name: str) -> _Codes | None:
+        if name not in self.places:
+            return None
+        offset, length = self.places[name]
+        codes_bytes = 2 * len(self.ends)
+        data = self.columns.read(self.columns_start + offset, codes_bytes + length)
+        return _Codes(np.frombuffer(data[:codes_bytes], dtype=np.uint16), orjson.loads(data[codes_bytes:]))
+
+    def moved_to(self, records: _File, columns: _File) -> _Store:
+        return self
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Consecutive events of a log group. Only where they are kept ever changes, in one assignment."""
+
+    group: LogGroup
+    first: int  # the number of its first event within the log group
+    times_ms: Index
+    deliver_at: npt.NDArray[np.float64]
+    bytes: int
+    store: _Store
+
+    def __len__(self) -> int:
+        return len(self.times_ms)
+
+
+@dataclass(slots=True, eq=False)
+class _OpenBlock:
+    group: LogGroup
+    first: int
+    lines: list[bytes] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)  # scalars by _COLUMNS, then requestMetadata
+    deliver_at: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, line: bytes, record: dict[str, Any], deliver_at: float) -> None:
+        # A JSON text with n commas has at most n + 1 leaves: the cheap proof that all of them are extracted.
+        row = _members(record) if line.count(b",") < FIELDS_MAX else _extracted_members(record)
+        self.lines.append(line)
+        self.rows.append(row)
+        self.deliver_at.append(deliver_at)
+
+    def closed(self) -> Block:
+        *scalars, metadata = zip(*self.rows, strict=True)
+        columns = {name: _encode(values) for name, values in zip(_COLUMNS, scalars, strict=True)}
+        for key in dict.fromkeys(key for entry in metadata for key in entry):
+            columns[_METADATA + key] = _encode([entry.get(key) for entry in metadata])
+        times = columns["timestamp"]
+        milliseconds = np.array([_milliseconds(value) for value in times.values], dtype=np.int64)
+        return Block(
+            self.group,
+            self.first,
+            milliseconds[times.codes],
+            np.array(self.deliver_at),
+            sum(map(len, self.lines)),
+            _InMemory(tuple(self.lines), columns),
+        )
+
+
+def flatten(record: dict[str, Any]) -> dict[str, Value]:
+    """The fields that Logs Insights discovers in an event: scalars by their dotted path, the first FIELDS_MAX of them.
+    A null is no field, and true and false are 1 and 0."""
+    fields: dict[str, Value] = {}
+    for path, value in _leaves("", record):
+        if len(fields) == FIELDS_MAX:
+            break
+        fields[path] = int(value) if isinstance(value, bool) else value
+    return fields
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _leaves(f"{path}.{key}" if path else key, member)
+    elif isinstance(value, list):
+        for position, member in enumerate(value):
+            yield from _leaves(f"{path}.{position}", member)
+    elif value is not None:
+        yield path, value
+
+
+def _members(record: dict[str, Any]) -> list[Any]:
+    """The values of _COLUMNS in a record, None for what it lacks, then its requestMetadata."""
+    output = _object(record, "output")
+    body = _object(output, "outputBodyJson")  # none in the log of an InvokeModel stream, which is a list of events
+    parents = (
+        *(record, _object(record, "identity"), _object(record, "input"), output, body),
+        *(_object(body, "metrics"), _object(body, "usage")),
+    )
+    row = [parent.get(member) for parent, (_, members) in zip(parents, _MEMBERS, strict=True) for member in members]
+    row.append(_object(record, "requestMetadata"))
+    return row
+
+
+def _object(parent: Mapping[str, Any], member: str) -> Mapping[str, Any]:
+    value = parent.get(member)
+    return value if type(value) is dict else _NOTHING
+
+
+def _extracted_members(record: dict[str, Any]) -> list[Any]:
+    fields = flatten(record)
+    metadata = {path.removeprefix(_METADATA): fields[path] for path in fields if path.startswith(_METADATA)}
+    return [*map(fields.get, _COLUMNS), metadata]
+
+
+def _encode(values: Sequence[Any]) -> _Codes:
+    numbers: dict[Value, int] = {}
+    try:
+        codes = [numbers.setdefault(value, len(numbers)) for value in values]
+    except TypeError:  # an object or a list where a scalar is usual: its leaves are other fields
+        return _encode([value if isinstance(value, str | int | float) else None for value in values])
+    return _Codes(np.array(codes, dtype=np.uint16), list(numbers))
+
+
+def _milliseconds(timestamp: Value) -> int:
+    return round(datetime.fromisoformat(str(timestamp)).timestamp() * 1000)
+
+
+class Events:
+    """Some events of the journal, as columns: a `Source` of insights_evaluation.
+
+    An event's number is its place in the blocks, one after the other.
+    """
+
+    def __init__(self, blocks: Sequence[Block], start_ms: int, end_ms: int, now: float) -> None:
+        self._blocks = [b for b in blocks if b.times_ms.min() <= end_ms and b.times_ms.max() >= start_ms]
+        self._bounds = (start_ms, end_ms, now)
+        self._starts = np.cumsum([0, *map(len, self._blocks)], dtype=np.int64)
+
+    def rows(self, newest_first: bool) -> Index:
+        start_ms, end_ms, now = self._bounds
+        times = self._joined(lambda block: block.times_ms)
+        delivered = self._joined(lambda block: block.deliver_at) <= now
+        rows = np.flatnonzero((times >= start_ms) & (times <= end_ms) & delivered)
+        return rows[::-1][np.argsort(-times[rows[::-1]], kind="stable")] if newest_first else rows
+
+    def load(self, names: Sequence[str], rows: Index) -> list[Column]:
+        columns = {name: column for name in names if (column := self._column(name)) is not None}
+        others = self._read([name for name in names if name not in columns], rows)
+        return [
+            others[name] if name in others else Column(columns[name].codes[rows], columns[name].values)
+            for name in names
+        ]
+
+    def _column(self, name: str) -> Column | None:
+        """The field of all events of these blocks; None if it is in no column but in the records."""
+        if name == "@timestamp":
+            times, codes = np.unique(self._joined(lambda block: block.times_ms), return_inverse=True)
+            return Column(codes, list(map(Timestamp, times.tolist())))
+        if name == "@ingestionTime":
+            moments, codes = np.unique(self._joined(lambda block: block.deliver_at), return_inverse=True)
+            return Column(codes, [Timestamp(round(moment * 1000)) for moment in moments.tolist()])
+        if name == "@logStream":
+            return _merged(_constant(block, LOG_STREAM) for block in self._blocks)
+        if name == "@log":
+            return _merged(_constant(block, f"{block.group.account_id}:{block.group.name}") for block in self._blocks)
+        if name in _COLUMNS or name.startswith(_METADATA):
+            return _merged(block.store.column(name) or _constant(block, None) for block in self._blocks)
+        return None
+
+    def _read(self, names: Sequence[str], rows: Index) -> dict[str, Column]:
+        """Fields of which there is no column, from the records."""
+        values: dict[str, list[Value]] = {name: [None] * len(rows) for name in names}
+        fields = [name for name in names if name not in ("@message", "@ptr")]
+        for number, places in self._by_block(rows) if names else ():
+            block = self._blocks[number]
+            lines = block.store.lines() if names != ["@ptr"] else ()
+            for place, position in zip(places.tolist(), (rows[places] - self._starts[number]).tolist(), strict=True):
+                if "@ptr" in values:
+                    values["@ptr"][place] = _pointer(block.group, block.first + position)
+                if "@message" in values:
+                    values["@message"][place] = lines[position].decode()
+                if fields:
+                    extracted = flatten(orjson.loads(lines[position]))
+                    for name in fields:
+                        values[name][place] = extracted.get(name)
+        return {name: Column(np.arange(len(rows)), column) for name, column in values.items()}
+
+    def _by_block(self, rows: Index) -> Iterator[tuple[int, Index]]:
+        """(number of a block, which of `rows` are in it)"""
+        blocks = np.searchsorted(self._starts, rows, side="right") - 1
+        order = np.argsort(blocks, kind="stable")
+        numbers, first = np.unique(blocks[order], return_index=True)
+        return zip(numbers.tolist(), np.split(order, first[1:]), strict=True)
+
+    def _joined(self, part: Callable[[Block], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return np.concatenate([part(block) for block in self._blocks]) if self._blocks else np.zeros(0)
+
+
+def _constant(block: Block, value: Value) -> _Codes:
+    return _Codes(np.zeros(len(block), dtype=np.uint16), [value])
+
+
+def _merged(parts: Iterable[_Codes]) -> Column:
+    numbers: dict[Value, int] = {}
+    values: list[Value] = []
+    merged = [np.zeros(0, dtype=np.int64)]
+    for codes, own in parts:
+        if 2 * len(own) > len(codes):  # as good as unique, as request ids are: not worth looking for in the others
+            renumbered = np.arange(len(values), len(values) + len(own))
+            values += own
+        else:
+            for value in own:
+                if numbers.setdefault(value, len(values)) == len(values):
+                    values.append(value)
+            renumbered = np.array([numbers[value] for value in own], dtype=np.int64)
+        merged.append(renumbered[codes])
+    return Column(np.concatenate(merged), values)
+
+
+def _pointer(group: LogGroup, number: int) -> str:
+    place = f"{group.account_id}:{group.region}:{group.name}:{LOG_STREAM}:{number}"
+    return base64.b64encode(place.encode()).decode()
