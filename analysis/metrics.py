@@ -1,0 +1,294 @@
+"""Numbers from rows: counts are kept, ratios derived, and what has no samples is None.
+
+`rows` is what `join.join` gives; whoever asks for a part of them (a pattern, an account) filters them first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from analysis import locust_csv
+from analysis.model import Outcome, Run, RunConsumer
+
+_CONFIDENCE = 0.95
+_Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """`count` of `of`."""
+
+    count: int
+    of: int
+
+    @property
+    def share(self) -> float | None:
+        return self.count / self.of if self.of else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Wilson's score interval at 95 %: right for small n and for 0 and 100 %, where the usual one is not."""
+        if not self.of:
+            return None
+        n, p = self.of, self.count / self.of
+        scale = 1 + _Z**2 / n
+        centre = (p + _Z**2 / (2 * n)) / scale
+        half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / scale
+        return (0.0 if self.count == 0 else centre - half, 1.0 if self.count == n else centre + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Exact percentiles: each is a value that was measured (nearest rank). None: too few samples to tell."""
+
+    n: int
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+def samples_needed(percentile: float) -> int:
+    """The least n at which the largest sample lies above the true percentile with 95 % confidence.
+
+    5 for the median, 59 for p95, 299 for p99 (Wilks 1941: 1 - p**n >= 0.95). Below it, no sample bounds the percentile.
+    """
+    return math.ceil(math.log(1 - _CONFIDENCE) / math.log(percentile / 100))
+
+
+def distribution(values: pd.Series | np.ndarray) -> Distribution:
+    """Of the values that were measured; NaN was not."""
+    known = np.asarray(values, dtype="float64")
+    known = known[~np.isnan(known)]
+    n = len(known)
+    if not n:
+        return Distribution(0, None, None, None, None, None)
+    ranks = {p: math.ceil(n * p / 100) - 1 for p in (50, 95, 99) if n >= samples_needed(p)}
+    ordered = np.partition(known, list(ranks.values())) if ranks else known
+    p50, p95, p99 = (float(ordered[ranks[p]]) if p in ranks else None for p in (50, 95, 99))
+    return Distribution(n, float(known.mean()), p50, p95, p99, float(known.max()))
+
+
+# --- who asked, who answered, where -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerRow:
+    """What one consumer saw."""
+
+    pattern: str
+    consumer: str
+    sent: int
+    answered: int
+    refused_by_gateway: int
+    refused_by_bedrock: int
+    failed: int
+    latency_ms: Distribution  # of the answered, from the intended start
+    queued_ms: Distribution  # of all: in the client, before it was sent
+    ttft_ms: Distribution
+    gap_mean_ms: Distribution
+    gap_p50_ms: Distribution
+    gap_p95_ms: Distribution
+    gap_p99_ms: Distribution
+    output_tokens_per_s: Distribution  # of streams, from the first content to the last
+    overhead_ms: Distribution  # the gateway's own, as it says
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    retries: int
+    fallbacks: int
+    invocations: int  # requests that CloudWatch knows
+    errors: Mapping[str, int] = field(default_factory=dict)  # error_type → count, most frequent first
+
+    @property
+    def success(self) -> Proportion:
+        return Proportion(self.answered, self.sent)
+
+    @property
+    def refused(self) -> int:
+        return self.refused_by_gateway + self.refused_by_bedrock
+
+
+def sent(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are somebody's request."""
+    return rows[rows["side"] != "invocation"]
+
+
+def consumers(rows: pd.DataFrame) -> list[ConsumerRow]:
+    """One row per pattern and consumer, in the order of their first request."""
+    requests = sent(rows)
+    groups = requests.groupby(["pattern", "consumer"], sort=False, observed=True)
+    return [_consumer(str(pattern), str(consumer), part) for (pattern, consumer), part in groups]
+
+
+def _consumer(pattern: str, consumer: str, part: pd.DataFrame) -> ConsumerRow:
+    outcome = part["outcome"].value_counts()
+    answered = part[part["outcome"] == Outcome.ANSWERED]
+    streaming_s = (answered["latency_ms"] - answered["queued_ms"] - answered["ttft_ms"]) / 1000
+    errors = part["error_type"].value_counts()
+    return ConsumerRow(
+        pattern=pattern,
+        consumer=consumer,
+        sent=len(part),
+        answered=int(outcome[Outcome.ANSWERED]),
+        refused_by_gateway=int(outcome[Outcome.REFUSED_BY_GATEWAY]),
+        refused_by_bedrock=int(outcome[Outcome.REFUSED_BY_BEDROCK]),
+        failed=int(outcome[Outcome.FAILED]),
+        latency_ms=distribution(answered["latency_ms"]),
+        queued_ms=distribution(part["queued_ms"]),
+        ttft_ms=distribution(answered["ttft_ms"]),
+        gap_mean_ms=distribution(answered["gap_mean_ms"]),
+        gap_p50_ms=distribution(answered["gap_p50_ms"]),
+        gap_p95_ms=distribution(answered["gap_p95_ms"]),
+        gap_p99_ms=distribution(answered["gap_p99_ms"]),
+        output_tokens_per_s=distribution((answered["output_tokens"] / streaming_s)[streaming_s > 0]),
+        overhead_ms=distribution(answered["gateway_overhead_ms"]),
+        input_tokens=int(part["input_tokens"].sum()),
+        output_tokens=int(part["output_tokens"].sum()),
+        cost_usd=float(part["cost_usd"].sum()) if part["cost_usd"].notna().any() else None,
+        retries=int(part["retries"].sum()),
+        fallbacks=int(part["fallbacks"].sum()),
+        invocations=int((part["side"] == "both").sum()),
+        errors={str(kind): int(n) for kind, n in errors.items() if n and kind},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """Where Bedrock served."""
+
+    region: str
+    invocations: Proportion
+    latency_ms: Distribution  # Bedrock's own
+
+
+def regions(rows: pd.DataFrame) -> list[RegionRow]:
+    """Successful invocations by inference Region, most first."""
+    served = rows[(rows["side"] != "record") & (rows["error_code"] == "")]
+    groups = served.groupby("inference_region", observed=True)["invocation_latency_ms"]
+    found = [RegionRow(str(r), Proportion(len(part), len(served)), distribution(part)) for r, part in groups]
+    return sorted(found, key=lambda row: (-row.invocations.count, row.region))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRow:
+    """What one deployment answered."""
+
+    pattern: str
+    deployment: str  # "" when the gateway did not say
+    requests: Proportion
+    latency_ms: Distribution
+
+
+def served_by(rows: pd.DataFrame) -> list[ServedRow]:
+    """Answered requests by pattern and deployment, most first within a pattern."""
+    answered = rows[rows["outcome"] == Outcome.ANSWERED]
+    totals = answered["pattern"].value_counts()
+    groups = answered.groupby(["pattern", "deployment"], sort=False, observed=True)["latency_ms"]
+    found = [
+        ServedRow(str(pattern), str(deployment), Proportion(len(part), int(totals[pattern])), distribution(part))
+        for (pattern, deployment), part in groups
+    ]
+    order = {row.pattern: position for position, row in reversed(list(enumerate(found)))}
+    return sorted(found, key=lambda row: (order[row.pattern], -row.requests.count, row.deployment))
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Three counts of the same requests: the records, Locust's own, and CloudWatch's."""
+
+    sent: int
+    answered: int
+    refused_by_gateway: int
+    refused_by_bedrock: int
+    failed: int
+    locust_sent: int | None  # None: Locust wrote no statistics
+    fetched: bool
+    answered_matched: int  # answered requests whose invocation CloudWatch delivered
+    invocations: int
+    unmatched_invocations: int  # attempts whose id no client got: retried, fallen back from, broken off
+    differences: tuple[tuple[str, int, int], ...]  # consumer, its records, Locust's count, where they differ
+
+    @property
+    def closes(self) -> bool:
+        return not self.problems()
+
+    @property
+    def amplification(self) -> float | None:
+        """Invocations per request that reached Bedrock: above 1, the gateway tried more than once."""
+        reached = self.invocations - self.unmatched_invocations
+        return self.invocations / reached if reached else None
+
+    def problems(self) -> list[str]:
+        """Why it does not close, as sentences; nothing when it does."""
+        found = []
+        if self.sent != self.answered + self.refused_by_gateway + self.refused_by_bedrock + self.failed:
+            found.append("The records' outcomes do not add up to what was sent.")
+        if self.locust_sent is None:
+            found.append("Locust's statistics are missing, so nothing confirms that the records are complete.")
+        found += [
+            f"Locust counted {counted:,} requests of {consumer}, and the records hold {recorded:,}."
+            for consumer, recorded, counted in self.differences
+        ]
+        if not self.fetched:
+            found.append("CloudWatch was never asked.")
+        elif missing := self.answered - self.answered_matched:
+            found.append(f"CloudWatch has no invocation for {missing:,} of {self.answered:,} answered requests.")
+        return found
+
+
+def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: bool) -> Ledger:
+    """`fetched`: whether CloudWatch was ever asked."""
+    requests = sent(rows)
+    outcome = requests["outcome"].value_counts()
+    side = rows["side"].value_counts()
+    answered = requests["outcome"] == Outcome.ANSWERED
+    return Ledger(
+        sent=len(requests),
+        answered=int(outcome[Outcome.ANSWERED]),
+        refused_by_gateway=int(outcome[Outcome.REFUSED_BY_GATEWAY]),
+        refused_by_bedrock=int(outcome[Outcome.REFUSED_BY_BEDROCK]),
+        failed=int(outcome[Outcome.FAILED]),
+        locust_sent=None if locust is None else int(locust[locust_csv.REQUESTS].sum()),
+        fetched=fetched,
+        answered_matched=int((answered & (requests["side"] == "both")).sum()),
+        invocations=int(side["both"] + side["invocation"]),
+        unmatched_invocations=int(side["invocation"]),
+        differences=() if locust is None else tuple(_differences(run, requests, locust)),
+    )
+
+
+def _differences(run: Run, requests: pd.DataFrame, locust: pd.DataFrame) -> Iterable[tuple[str, int, int]]:
+    """Per consumer of the run: somebody's own extra requests, under other names, are no business of the ledger."""
+    recorded = requests["consumer"].value_counts()
+    counted = locust.groupby(locust_csv.NAME)[locust_csv.REQUESTS].sum()
+    for consumer in run.consumers:
+        ours, theirs = int(recorded.get(consumer.name, 0)), int(counted.get(consumer.name, 0))
+        if ours != theirs:
+            yield consumer.name, ours, theirs
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------
+
+
+def accounts_of(run: Run, consumer: RunConsumer) -> set[str] | None:
+    """The accounts that a consumer's requests must be invoked in, as configured; None: STS did not tell them all."""
+    if consumer.route == "direct":
+        found = {run.aws.accounts.get(consumer.profile or "")}
+    else:
+        found = {
+            deployment.account_id or run.aws.accounts.get(deployment.profile or "")
+            for deployment in run.deployments
+            if deployment.group == consumer.model
+        }
+    known = {account for account in found if account}
+    return known if known and len(known) == len(found) else None

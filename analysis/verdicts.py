@@ -1,0 +1,496 @@
+"""One pure function per claim: what was recorded → PASS, FAIL or UNKNOWN, in plain words with the numbers.
+
+FAIL says that the evidence contradicts the claim. UNKNOWN says that there is none, or not enough: no samples, logs that
+have not arrived, counts that do not agree, a claim that the traffic did not put to the test.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import files, metrics, windows
+from analysis.join import join
+from analysis.model import (
+    INVOCATIONS_CSV,
+    REQUESTS_CSV,
+    VERDICTS_JSON,
+    Answer,
+    Outcome,
+    Run,
+    RunClaim,
+    RunConsumer,
+    Verdict,
+)
+from analysis.wording import clock, listing, plural
+
+_EXAMPLES = 3  # request ids given as evidence
+
+
+def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Verdict]:
+    """One verdict per claim of the run, in its order. `rows` saves joining again."""
+    if rows is None:
+        rows = join(folder.records, folder.invocations)
+    ledger = metrics.ledger(folder.run, rows, folder.locust, fetched=folder.invocations is not None)
+    return [_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims]
+
+
+def _judged(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    judge_claim = CLAIMS.get(claim.claim)
+    if judge_claim is None:
+        return _unknown(claim, claim.claim, "", 0, f"No judge is called {claim.claim!r}. Known: {listing(list(CLAIMS))}.")
+    try:
+        return judge_claim(run, claim, rows)
+    except Exception as error:  # a judge that crashes has proved nothing, and must not hide the others' verdicts
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"The judge crashed at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
+        return _unknown(claim, claim.claim.replace("_", " "), "", 0, reason)
+
+
+def _weighed(
+    folder: files.RunFolder, ledger: metrics.Ledger, rows: pd.DataFrame, claim: RunClaim, verdict: Verdict
+) -> Verdict:
+    """The verdict, unless what it rests on does not hold: then UNKNOWN, and why."""
+    if bottleneck := folder.run.self_check.get("bottleneck"):
+        return _open(verdict, f"The client was the bottleneck, so this says nothing about the gateway: {bottleneck}")
+    if verdict.answer is not Answer.PASS:
+        return verdict
+    if folder.run.ended_at is None:
+        return _open(verdict, "The run has no end: it was killed, or is still running.")
+    names = {consumer.name for consumer in _consumers(folder.run, claim)}
+    for consumer, recorded, counted in ledger.differences:
+        if consumer in names:
+            counts = f"Locust counted {plural(counted, 'request')} of {consumer}, and the records hold {recorded:,}"
+            return _open(verdict, f"{counts}: one of the two is not complete.")
+    if ledger.locust_sent is None:
+        return _open(verdict, "Locust's statistics are missing, so nothing confirms that the records are complete.")
+    if folder.invocations is not None:
+        answered = _of(rows, names, Outcome.ANSWERED, claim.pattern)
+        missing = answered[answered["side"] == "record"]
+        if len(missing):
+            reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
+            hint = _fetch_hint(folder)
+            return replace(_open(verdict, f"{reason} {hint}"), evidence=(*verdict.evidence, *_ids(missing)))
+    return verdict
+
+
+def _fetch_hint(folder: files.RunFolder) -> str:
+    why = f"{folder.fetch.reason} " if folder.fetch and folder.fetch.reason else ""
+    return f"{why}Run `python -m analysis fetch {folder.path}` again in a minute."
+
+
+def _open(verdict: Verdict, reason: str) -> Verdict:
+    return replace(verdict, answer=Answer.UNKNOWN, reason=reason)
+
+
+# --- the claims -------------------------------------------------------------------------------------------------
+
+
+def all_answered(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """Every request of the pattern, or of the named consumers, was answered."""
+    of_whom = f" of {listing(claim.consumers)}" if claim.consumers else ""
+    sentence = f"Every request{of_whom} is answered."
+    names = {consumer.name for consumer in _consumers(run, claim)}
+    requests = _of(rows, names, None, claim.pattern)
+    bad = requests[requests["outcome"] != Outcome.ANSWERED]
+    n = len(requests)
+    expected = f"{n:,} of {n:,} answered"
+    if not n:
+        return _unknown(claim, sentence, "every request answered", 0, _NOTHING_SENT)
+    observed = f"{n - len(bad):,} of {n:,} answered{_what_else(bad)}"
+    if len(bad):
+        return _fail(claim, sentence, observed, expected, n, _why(bad), _files(rows) + _ids(bad))
+    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(requests))
+
+
+def regions_at_least(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """CloudWatch shows invocations of the pattern in so many inference Regions."""
+    least = claim.at_least or 1
+    sentence = f"Bedrock serves the requests from at least {plural(least, 'Region')}."
+    expected = f"at least {plural(least, 'Region')}"
+    names = {consumer.name for consumer in _consumers(run, claim)}
+    here = _of(rows, names, None, claim.pattern)
+    found = metrics.regions(here)
+    n = sum(region.invocations.count for region in found)
+    if not n:
+        reason = _NOTHING_SENT if here.empty else _NO_INVOCATIONS
+        return _unknown(claim, sentence, expected, 0, reason)
+    counts = ", ".join(f"{region.region} {region.invocations.count:,}" for region in found)
+    observed = f"{plural(len(found), 'Region')}: {counts}"
+    matched = here[here["side"] == "both"]
+    if len(found) >= least:
+        return _pass(claim, sentence, observed, expected, n, (INVOCATIONS_CSV, *_one_of_each(matched)))
+    reason = f"All {plural(n, 'invocation')} were served in {listing([region.region for region in found])}."
+    return _fail(claim, sentence, observed, expected, n, reason, (INVOCATIONS_CSV, *_ids(matched)))
+
+
+def shards_separate(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """Each consumer's requests were invoked in its own account and nowhere else, all of them."""
+    sentence = "Each consumer's requests are invoked in an AWS account of its own, and in no other."
+    tenants = _consumers(run, claim)
+    here = _of(rows, {tenant.name for tenant in tenants}, None, claim.pattern)
+    invoked = here[(here["side"] == "both") & (here["outcome"] == Outcome.ANSWERED)]
+    own = {tenant.name: metrics.accounts_of(run, tenant) for tenant in tenants}
+    sent = {tenant.name: int((here["consumer"] == tenant.name).sum()) for tenant in tenants}
+    expected = "; ".join(f"{name}: {sent[name]:,} in {_accounts(own[name])}" for name in own)
+    if here.empty:
+        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
+    if invoked.empty:
+        return _unknown(claim, sentence, expected, 0, _NO_INVOCATIONS)
+    by_account = {
+        name: {str(account): int(n) for account, n in part["account_id"].value_counts().items() if n}
+        for name, part in invoked.groupby(invoked["consumer"].astype(object))
+    }
+    observed = "; ".join(f"{name}: {_spread(by_account.get(name, {}))}" for name in own)
+    evidence = (INVOCATIONS_CSV, *_one_of_each(invoked))
+    n = len(invoked)
+
+    shared = _shared_accounts(by_account)
+    if shared:
+        reason = f"Account {listing(sorted(shared))} serves more than one consumer."
+        return _fail(claim, sentence, observed, expected, n, reason, evidence)
+    strays = [
+        f"{count:,} of {name} in {account}"
+        for name, counts in by_account.items()
+        for account, count in counts.items()
+        if own[name] is not None and account not in (own[name] or ())
+    ]
+    if strays:
+        return _fail(claim, sentence, observed, expected, n, f"Invoked elsewhere: {listing(strays)}.", evidence)
+    lost = here[here["outcome"] != Outcome.ANSWERED]
+    if len(lost):
+        return _fail(claim, sentence, observed, expected, n, _why(lost), evidence + _ids(lost))
+    if len(tenants) < 2:
+        return _unknown(claim, sentence, expected, n, "There is one consumer only, so there is nothing to separate.")
+    if unknown := [name for name, accounts in own.items() if accounts is None]:
+        reason = f"The account that {listing(unknown)} should use is not known: STS did not tell it."
+        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+    return _pass(claim, sentence, observed, expected, n, evidence)
+
+
+def primaries_filled(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """In every quota window the primaries answered as much as their quotas allow, none of them more."""
+    sentence = "In every quota window the primaries answer as many requests as their quotas allow, and none answers more."
+    groups = _groups(run, claim)
+    found = {group: windows.deployment_windows(run, rows, group) for group in groups}
+    limited = {group: seen for group, seen in found.items() if seen is not None}
+    if not limited:
+        return _unknown(claim, sentence, "", 0, f"No deployment of {listing(groups) or 'the pattern'} has an rpm.")
+    expected = "; ".join(_quota_text(seen) for seen in limited.values())
+    n = sum(seen.offered for seen in limited.values())
+    if not n:
+        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
+    observed = "; ".join(_windows_text(seen) for seen in limited.values())
+    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), _files(rows))
+
+
+def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """Whatever the primaries could not take was answered by a deployment that stands in for them."""
+    sentence = "Every request over the primaries' quotas is answered by a fallback."
+    groups = _groups(run, claim)
+    primaries = {deployment.id for deployment in run.deployments if deployment.group in groups}
+    stand_in_groups = {name for group in groups for name in run.fallbacks.get(group, ())}
+    stand_ins = [deployment.id for deployment in run.deployments if deployment.group in stand_in_groups]
+    names = {consumer.name for consumer in _consumers(run, claim)}
+    requests = _of(rows, names, None, claim.pattern)
+    if requests.empty:
+        return _unknown(claim, sentence, "every overflow answered by a fallback", 0, _NOTHING_SENT)
+    answered = requests["outcome"] == Outcome.ANSWERED
+    overflow = requests[~(answered & requests["deployment"].isin(list(primaries)))]
+    by_fallback = overflow[(overflow["outcome"] == Outcome.ANSWERED) & overflow["deployment"].isin(stand_ins)]
+    limited = [seen for group in groups if (seen := windows.deployment_windows(run, rows, group)) is not None]
+    over_quota = sum(seen.offered - seen.expected for seen in limited)
+    n = max(len(overflow), over_quota)
+    whom = listing(stand_ins) or "a fallback"
+    expected = f"{n:,} of {n:,} answered by {whom}"
+    observed = f"{len(by_fallback):,} of {n:,} answered by {whom}"
+    if not n:
+        reason = f"{plural(len(requests), 'request')} did not exceed the primaries' quotas. Send more than they allow."
+        return _unknown(claim, sentence, "something over the quotas", 0, reason)
+    rest = overflow[~overflow.index.isin(by_fallback.index)]
+    if len(rest):
+        elsewhere = rest[rest["outcome"] == Outcome.ANSWERED]
+        reason = _why(rest[rest["outcome"] != Outcome.ANSWERED]) or (
+            f"{plural(len(elsewhere), 'request')} answered by "
+            f"{listing(sorted({str(name) or 'nobody known' for name in elsewhere['deployment']}))}."
+        )
+        if not stand_ins:
+            reason = f"No fallback is configured for {listing(groups)}. {reason}"
+        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(rest))
+    if by_fallback.empty:
+        reason = f"The primaries answered {plural(len(requests), 'request')}, {over_quota:,} more than they may."
+        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(requests))
+    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(by_fallback))
+
+
+def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """In every quota window a consumer is let through up to its quota, and the gateway refuses what is over it."""
+    tenants = _consumers(run, claim)
+    names = [tenant.name for tenant in tenants]
+    sentence = f"{listing(names)} {'is' if len(names) == 1 else 'are'} held to the quota: the gateway refuses what is over."
+    found = {tenant.name: windows.consumer_windows(run, rows, tenant) for tenant in tenants}
+    limited = {name: seen for name, seen in found.items() if seen is not None}
+    if unlimited := [name for name in found if name not in limited]:
+        return _unknown(claim, sentence, "", 0, f"{listing(unlimited)} has no quota_rpm, nor has its model group an rpm.")
+    expected = "; ".join(
+        f"{name}: {seen.expected:,} let through, {seen.offered - seen.expected:,} refused by the gateway"
+        for name, seen in limited.items()
+    )
+    n = sum(seen.offered for seen in limited.values())
+    if not n:
+        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
+    observed = "; ".join(
+        f"{name}: {seen.served:,} let through, {seen.offered - seen.served:,} refused by the gateway"
+        for name, seen in limited.items()
+    )
+    requests = _of(rows, set(names), None, claim.pattern)
+    broken = requests[requests["outcome"].isin([Outcome.FAILED, Outcome.REFUSED_BY_BEDROCK])]
+    refused = requests[requests["outcome"] == Outcome.REFUSED_BY_GATEWAY]
+    evidence = _files(rows) + _ids(requests[requests["outcome"] == Outcome.ANSWERED])
+    if len(broken):
+        reason = f"Not by the gateway's quota: {_why(broken)}"
+        return _fail(claim, sentence, observed + _what_else(broken), expected, n, reason, _files(rows) + _ids(broken))
+    if refused.empty and all(seen.offered == seen.expected for seen in limited.values()):
+        reason = f"{listing(names)} never asked for more than the quota. Send more than it allows."
+        return replace(_unknown(claim, sentence, "something over the quota", n, reason), observed=observed)
+    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
+
+
+def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+    """The named consumers were answered in full while another of the pattern was over its quota."""
+    tenants = _consumers(run, claim)
+    names = [tenant.name for tenant in tenants]
+    noisy = [tenant for tenant in run.consumers if tenant.pattern == claim.pattern and tenant.name not in names]
+    who = listing([tenant.name for tenant in noisy]) or "another consumer"
+    sentence = f"{listing(names)} {'is' if len(names) == 1 else 'are'} answered in full while {who} is over its quota."
+    requests = _of(rows, set(names), None, claim.pattern)
+    bad = requests[requests["outcome"] != Outcome.ANSWERED]
+    n = len(requests)
+    if not n:
+        return _unknown(claim, sentence, "every request answered", 0, _NOTHING_SENT)
+    counts = [(name, int((requests["consumer"] == name).sum()), int((bad["consumer"] == name).sum())) for name in names]
+    expected = "; ".join(f"{name}: {sent:,} of {sent:,} answered" for name, sent, _ in counts)
+    observed = "; ".join(f"{name}: {sent - lost:,} of {sent:,} answered" for name, sent, lost in counts)
+    if silent := [name for name, sent, _ in counts if not sent]:
+        return replace(_unknown(claim, sentence, expected, n, f"{listing(silent)} sent nothing."), observed=observed)
+
+    over = _times_over_quota(run, rows, noisy)
+    if over is None:
+        reason = f"{who} never asked for more than its quota, so isolation was not put to the test. Send more."
+        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+    apart = [name for name in names if not _overlaps(requests[requests["consumer"] == name]["started_at"], over)]
+    if apart:
+        reason = f"{listing(apart)} sent nothing while {who} was over its quota, so isolation was not put to the test."
+        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+    if len(bad):
+        greedy = [tenant.name for tenant in tenants if _over_own_quota(run, rows, tenant)]
+        reason = _why(bad)
+        if set(bad["outcome"]) == {Outcome.REFUSED_BY_GATEWAY} and set(bad["consumer"]) <= set(greedy):
+            reason = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell. {reason}"
+            return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(bad))
+    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(requests))
+
+
+CLAIMS: Mapping[str, Callable[[Run, RunClaim, pd.DataFrame], Verdict]] = {
+    judge_claim.__name__: judge_claim
+    for judge_claim in (
+        all_answered,
+        regions_at_least,
+        shards_separate,
+        primaries_filled,
+        overflow_answered_by_fallback,
+        limited_to_quota,
+        neighbours_unharmed,
+    )
+}
+
+
+# --- what the claims share --------------------------------------------------------------------------------------
+
+_NOTHING_SENT = "Nothing was sent."
+_NO_INVOCATIONS = "There are no invocation records of it: model invocation logging may be off, or CloudWatch was not asked."
+
+
+def _consumers(run: Run, claim: RunClaim) -> list[RunConsumer]:
+    """Whom the claim is about: the named consumers, else all of its pattern."""
+    return [
+        consumer
+        for consumer in run.consumers
+        if consumer.pattern == claim.pattern and (not claim.consumers or consumer.name in claim.consumers)
+    ]
+
+
+def _groups(run: Run, claim: RunClaim) -> list[str]:
+    """The model groups that they ask."""
+    return list(dict.fromkeys(tenant.model for tenant in _consumers(run, claim) if tenant.route == "gateway"))
+
+
+def _of(rows: pd.DataFrame, consumers: set[str], outcome: Outcome | None, pattern: str) -> pd.DataFrame:
+    chosen = (rows["pattern"] == pattern) & rows["consumer"].isin(list(consumers))
+    return rows[chosen if outcome is None else chosen & (rows["outcome"] == outcome)]
+
+
+def _by_windows(
+    claim: RunClaim,
+    sentence: str,
+    observed: str,
+    expected: str,
+    n: int,
+    found: list[windows.Windows],
+    evidence: tuple[str, ...],
+) -> Verdict:
+    off = [row for seen in found for row in seen.rows if not row.holds]
+    answers = [seen.answer for seen in found]
+    if all(answer is Answer.PASS for answer in answers):
+        return _pass(claim, sentence, observed, expected, n, evidence)
+    first = off[0]
+    where = f"In the window from {clock(first.starts_at)}: {_served_text(first)} of {first.offered:,} offered, "
+    reason = f"{where}where the quota makes it {first.expected:,}."
+    if Answer.FAIL in answers:
+        return _fail(claim, sentence, observed, expected, n, reason, evidence)
+    edge = "Requests at the very edge of a quota window may count in either; run it again."
+    return replace(_unknown(claim, sentence, expected, n, f"{reason} {edge}"), observed=observed, evidence=evidence)
+
+
+def _windows_text(seen: windows.Windows) -> str:
+    served: dict[str, int] = {}
+    for row in seen.rows:
+        for name, count in row.served.items():
+            served[name] = served.get(name, 0) + count
+    parts = ", ".join(f"{name} {count:,}" for name, count in served.items())
+    return f"{parts} of {seen.offered:,} in {plural(len(seen.rows), 'window')}"
+
+
+def _quota_text(seen: windows.Windows) -> str:
+    quotas = seen.rows[0].quotas if seen.rows else {}
+    return f"{seen.expected:,} of {seen.offered:,} ({', '.join(f'{name} at most {rpm:,}' for name, rpm in quotas.items())} a window)"
+
+
+def _served_text(row: windows.WindowRow) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in row.served.items())
+
+
+def _times_over_quota(run: Run, rows: pd.DataFrame, noisy: list[RunConsumer]) -> list[tuple[float, float]] | None:
+    """When a noisy neighbour asked for more than its quota, window by window; None: it never did."""
+    spans = [
+        (row.starts_at, row.starts_at + windows.WINDOW_S)
+        for tenant in noisy
+        if (seen := windows.consumer_windows(run, rows, tenant)) is not None
+        for row in seen.rows
+        if row.offered > row.expected
+    ]
+    return spans or None
+
+
+def _overlaps(times: pd.Series, spans: Iterable[tuple[float, float]]) -> bool:
+    tolerance = windows.TOLERANCE_S
+    return any(times.between(start - tolerance, end + tolerance).any() for start, end in spans)
+
+
+def _over_own_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> bool:
+    seen = windows.consumer_windows(run, rows, tenant)
+    return seen is not None and any(row.offered > row.expected for row in seen.rows)
+
+
+def _shared_accounts(by_account: Mapping[str, Mapping[str, int]]) -> set[str]:
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for counts in by_account.values():
+        shared |= seen & set(counts)
+        seen |= set(counts)
+    return shared
+
+
+def _accounts(accounts: set[str] | None) -> str:
+    return listing(sorted(accounts), "or") if accounts else "an account of its own"
+
+
+def _spread(counts: Mapping[str, int]) -> str:
+    return listing([f"{count:,} in {account}" for account, count in counts.items()]) or "none invoked"
+
+
+_OUTCOME_WORDS = {
+    Outcome.REFUSED_BY_GATEWAY: "refused by the gateway",
+    Outcome.REFUSED_BY_BEDROCK: "refused by Bedrock",
+    Outcome.FAILED: "failed",
+}
+
+
+def _outcome_counts(bad: pd.DataFrame) -> list[tuple[Outcome, int]]:
+    counts = bad["outcome"].value_counts()
+    return [(outcome, int(counts.get(outcome, 0))) for outcome in _OUTCOME_WORDS if counts.get(outcome, 0)]
+
+
+def _what_else(bad: pd.DataFrame) -> str:
+    return "".join(f", {count:,} {_OUTCOME_WORDS[outcome]}" for outcome, count in _outcome_counts(bad))
+
+
+def _why(bad: pd.DataFrame) -> str:
+    """How requests went wrong, with the most frequent error; "" when none did."""
+    if bad.empty:
+        return ""
+    parts = [f"{plural(count, 'request')} {_OUTCOME_WORDS[outcome]}" for outcome, count in _outcome_counts(bad)]
+    kinds = bad["error_type"].astype(object).value_counts()
+    statuses = sorted({int(status) for status in bad["status"]})
+    most = [f"{kind} {count:,}" for kind, count in kinds.items() if kind][:3]
+    status = listing([str(code) if code else "no answer" for code in statuses], "or")
+    return f"{listing(parts)} (HTTP {status}{'; ' if most else ''}{', '.join(most)})."
+
+
+def _files(rows: pd.DataFrame) -> tuple[str, ...]:
+    return (REQUESTS_CSV, INVOCATIONS_CSV) if (rows["side"] == "both").any() else (REQUESTS_CSV,)
+
+
+def _ids(part: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(str(i) for i in part["request_id"].head(1000) if i)[:_EXAMPLES]
+
+
+def _one_of_each(matched: pd.DataFrame) -> tuple[str, ...]:
+    """A request id for each Region and account."""
+    return _ids(matched.drop_duplicates(["account_id", "inference_region"]))
+
+
+def _pass(
+    claim: RunClaim, sentence: str, observed: str, expected: str, n: int, evidence: tuple[str, ...]
+) -> Verdict:
+    return Verdict(claim.pattern, sentence, Answer.PASS, observed, expected, n, "", evidence)
+
+
+def _fail(
+    claim: RunClaim, sentence: str, observed: str, expected: str, n: int, reason: str, evidence: tuple[str, ...]
+) -> Verdict:
+    return Verdict(claim.pattern, sentence, Answer.FAIL, observed, expected, n, reason, evidence)
+
+
+def _unknown(claim: RunClaim, sentence: str, expected: str, n: int, reason: str) -> Verdict:
+    return Verdict(claim.pattern, sentence, Answer.UNKNOWN, "—", expected, n, reason)
+
+
+# --- their file -------------------------------------------------------------------------------------------------
+
+
+def write_verdicts(path: Path, verdicts: list[Verdict]) -> None:
+    """verdicts.json in the run folder `path`."""
+    files.write_text(path / VERDICTS_JSON, json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n")
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Raises RunFolderError when there are none, or the file is not what `write_verdicts` wrote."""
+    file = path / VERDICTS_JSON
+    try:
+        return [_verdict(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise files.RunFolderError(f"{file}: is missing. Run `python -m analysis judge {path}`.") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise files.RunFolderError(f"{file}: cannot be read: {error}. Run `python -m analysis judge {path}`.") from None
+
+
+def _verdict(entry: dict[str, Any]) -> Verdict:
+    return Verdict(**{**entry, "answer": Answer(entry["answer"]), "evidence": tuple(entry["evidence"])})
