@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import inference_profiles
+from gateway import inference_profiles
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "iam"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from .iam import Policy
+from gateway.embedded_aws.iam import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from .. import inference_profiles
-from .wire import AwsError, Caller
+from gateway import inference_profiles
+from gateway.embedded_aws.wire import AwsError, Caller
 
 Context = frozenset[tuple[str, str]]  # context keys in lower case, with their values
 Effect = Literal["Allow", "Deny"]

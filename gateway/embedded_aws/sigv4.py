@@ -20,10 +20,10 @@ from hashlib import sha256
 from time import gmtime, strftime, strptime
 from urllib.parse import quote, unquote_to_bytes
 
-from .. import inference_profiles
-from .credentials import Credential, Credentials
-from .iam import authorize
-from .wire import AwsError, Caller, Request
+from gateway import inference_profiles
+from gateway.embedded_aws.credentials import Credential, Credentials
+from gateway.embedded_aws.iam import authorize
+from gateway.embedded_aws.wire import AwsError, Caller, Request
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 from xml.sax.saxutils import escape
 
-from .credentials import Credential, Credentials
-from .iam import Policy, access_denied, authorize, role_of
-from .wire import AwsError, Caller, Request, Response
+from gateway.embedded_aws.credentials import Credential, Credentials
+from gateway.embedded_aws.iam import Policy, access_denied, authorize, role_of
+from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 
 VERSION = "2011-06-15"
 _NAMESPACE = f"https://sts.amazonaws.com/doc/{VERSION}/"

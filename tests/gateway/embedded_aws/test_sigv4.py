@@ -72,7 +72,7 @@ def signed(
         botocore.auth.SigV4Auth(keys, service, region).add_auth(request)
     received = {"host": HOST}
     for name, value in request.headers.items():
-        name = name.lower()
+        name, value = name.lower(), value.strip()  # as every HTTP parser does
         received[name] = f"{received[name]},{value}" if name in received else value
     parts = urlsplit(request.url)
     return Request(method, parts.path, parts.query, received, body, at)
