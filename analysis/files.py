@@ -131,7 +131,8 @@ def write_lines(path: Path, lines: typing.Iterable[str]) -> None:
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise RunFolderError(f"{path}: cannot be written: {error.strerror}. Make room or allow writing there.") from None
+        why = f"{path}: cannot be written: {error.strerror}."
+        raise RunFolderError(f"{why} Make room, or allow writing there.") from None
 
 
 def _read_text(file: Path) -> str:

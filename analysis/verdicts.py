@@ -44,7 +44,8 @@ def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Ver
 def _judged(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     judge_claim = CLAIMS.get(claim.claim)
     if judge_claim is None:
-        return _unknown(claim, claim.claim, "", 0, f"No judge is called {claim.claim!r}. Known: {listing(list(CLAIMS))}.")
+        reason = f"No judge is called {claim.claim!r}. Known are {listing(list(CLAIMS), most=len(CLAIMS))}."
+        return _unknown(claim, claim.claim, "", 0, reason)
     try:
         return judge_claim(run, claim, rows)
     except Exception as error:  # a judge that crashes has proved nothing, and must not hide the others' verdicts
@@ -176,7 +177,7 @@ def shards_separate(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
 
 def primaries_filled(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     """In every quota window the primaries answered as much as their quotas allow, none of them more."""
-    sentence = "In every quota window the primaries answer as many requests as their quotas allow, and none answers more."
+    sentence = "In every quota window the primaries answer what their quotas allow, and none answers more."
     groups = _groups(run, claim)
     found = {group: windows.deployment_windows(run, rows, group) for group in groups}
     limited = {group: seen for group, seen in found.items() if seen is not None}
@@ -233,11 +234,13 @@ def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     """In every quota window a consumer is let through up to its quota, and the gateway refuses what is over it."""
     tenants = _consumers(run, claim)
     names = [tenant.name for tenant in tenants]
-    sentence = f"{listing(names)} {'is' if len(names) == 1 else 'are'} held to the quota: the gateway refuses what is over."
+    verb = "is" if len(names) == 1 else "are"
+    sentence = f"{listing(names)} {verb} held to the quota: the gateway refuses what is over it."
     found = {tenant.name: windows.consumer_windows(run, rows, tenant) for tenant in tenants}
     limited = {name: seen for name, seen in found.items() if seen is not None}
     if unlimited := [name for name in found if name not in limited]:
-        return _unknown(claim, sentence, "", 0, f"{listing(unlimited)} has no quota_rpm, nor has its model group an rpm.")
+        reason = f"{listing(unlimited)} has no quota_rpm, nor has its model group an rpm."
+        return _unknown(claim, sentence, "", 0, reason)
     expected = "; ".join(
         f"{name}: {seen.expected:,} let through, {seen.offered - seen.expected:,} refused by the gateway"
         for name, seen in limited.items()
@@ -268,7 +271,8 @@ def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdic
     names = [tenant.name for tenant in tenants]
     noisy = [tenant for tenant in run.consumers if tenant.pattern == claim.pattern and tenant.name not in names]
     who = listing([tenant.name for tenant in noisy]) or "another consumer"
-    sentence = f"{listing(names)} {'is' if len(names) == 1 else 'are'} answered in full while {who} is over its quota."
+    verb = "is" if len(names) == 1 else "are"
+    sentence = f"{listing(names)} {verb} answered in full while {who} is over its quota."
     requests = _of(rows, set(names), None, claim.pattern)
     bad = requests[requests["outcome"] != Outcome.ANSWERED]
     n = len(requests)
@@ -315,7 +319,7 @@ CLAIMS: Mapping[str, Callable[[Run, RunClaim, pd.DataFrame], Verdict]] = {
 # --- what the claims share --------------------------------------------------------------------------------------
 
 _NOTHING_SENT = "Nothing was sent."
-_NO_INVOCATIONS = "There are no invocation records of it: model invocation logging may be off, or CloudWatch was not asked."
+_NO_INVOCATIONS = "There are no invocation records: model invocation logging may be off, or CloudWatch was not asked."
 
 
 def _consumers(run: Run, claim: RunClaim) -> list[RunConsumer]:
@@ -370,7 +374,8 @@ def _windows_text(seen: windows.Windows) -> str:
 
 def _quota_text(seen: windows.Windows) -> str:
     quotas = seen.rows[0].quotas if seen.rows else {}
-    return f"{seen.expected:,} of {seen.offered:,} ({', '.join(f'{name} at most {rpm:,}' for name, rpm in quotas.items())} a window)"
+    limits = ", ".join(f"{name} at most {rpm:,}" for name, rpm in quotas.items())
+    return f"{seen.expected:,} of {seen.offered:,} ({limits} a window)"
 
 
 def _served_text(row: windows.WindowRow) -> str:

@@ -28,7 +28,7 @@ def interval(proportion: Proportion) -> str:
     if bounds is None:
         return UNKNOWN
     low, high = (f"{100 * bound:.1f}".removesuffix(".0") for bound in bounds)
-    return f"{low}–{high} %"  # noqa: RUF001
+    return f"{low}–{high} %"
 
 
 def seconds(milliseconds: float | None) -> str:

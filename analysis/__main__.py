@@ -1,0 +1,131 @@
+"""python -m analysis fetch | judge | report | all RUN: what follows a run, on any run folder, as often as you like."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+
+from analysis import cloudwatch, files, summary, verdicts
+from analysis.join import join
+from analysis.model import Answer, Verdict, worst
+
+PASSED, FAILED, UNUSABLE, OPEN = 0, 1, 2, 3
+EXIT_CODES = {Answer.PASS: PASSED, Answer.FAIL: FAILED, Answer.UNKNOWN: OPEN}
+
+_RUN = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """What follows a run. RUN is its folder, runs/latest for instance.
+
+    Exit codes: 0 all claims pass, 1 a claim fails, 2 wrong usage or an unusable run folder, 3 unknown and none failed.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that queries are stopped
+
+
+@main.command()
+@_RUN
+def fetch(run: Path) -> None:
+    """Ask CloudWatch for the run's invocations, until they are complete or the deadline is over."""
+    console = Console()
+    log = _fetch(console, run)
+    sys.exit(PASSED if log.complete else OPEN)
+
+
+@main.command()
+@_RUN
+def judge(run: Path) -> None:
+    """Give a verdict on each claim: PASS, FAIL or UNKNOWN."""
+    folder, rows, answers = _judge(run)
+    summary.show(Console(), folder, rows, answers)
+    sys.exit(_exit_code(answers))
+
+
+@main.command()
+@_RUN
+def report(run: Path) -> None:
+    """Write the report, one self-contained HTML page."""
+    folder, rows, answers = _judge(run)
+    Console().print(_report(folder, rows, answers))
+    sys.exit(_exit_code(answers))
+
+
+@main.command(name="all")
+@_RUN
+def everything(run: Path) -> None:
+    """Fetch, judge and report. What CloudWatch does not tell leaves claims open, and the rest is judged."""
+    console = Console()
+    try:
+        _fetch(console, run)
+    except cloudwatch.FetchError as error:
+        _complain(error)
+    folder, rows, answers = _judge(run)
+    written = _report(folder, rows, answers)
+    summary.show(console, folder, rows, answers, written)
+    sys.exit(_exit_code(answers))
+
+
+def _fetch(console: Console, run: Path) -> files.FetchLog:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("waiting for logs"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} answers in CloudWatch"),
+        TextColumn("[dim]{task.fields[waited]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=0, waited="")
+
+        def tell(progress: cloudwatch.Progress) -> None:
+            waited = f"{progress.waited_s:.0f} of at most {progress.deadline_s:.0f} s"
+            bar.update(task, completed=progress.found, total=progress.wanted, waited=waited)
+
+        log = cloudwatch.fetch(run, tell)
+    found = f"{log.answered - log.missing:,} of {log.answered:,} answers found in CloudWatch"
+    counts = f"{found}, {log.invocations:,} invocations, {log.waited_s:.1f} s"
+    console.print(counts, style="" if log.complete else "yellow", highlight=False)
+    if log.reason:
+        console.print(log.reason, style="yellow", highlight=False, markup=False)
+    return log
+
+
+def _judge(run: Path) -> tuple[files.RunFolder, pd.DataFrame, list[Verdict]]:
+    folder = files.read(run)
+    rows = join(folder.records, folder.invocations)
+    answers = verdicts.judge(folder, rows)
+    verdicts.write_verdicts(run, answers)
+    return folder, rows, answers
+
+
+def _report(folder: files.RunFolder, rows: pd.DataFrame, answers: list[Verdict]) -> Path:
+    from analysis import report as page  # its charts take a second to load, which the other commands need not wait for
+
+    return page.write(folder, rows, answers)
+
+
+def _exit_code(answers: list[Verdict]) -> int:
+    return EXIT_CODES[worst([verdict.answer for verdict in answers])]
+
+
+def _complain(error: Exception) -> None:
+    Console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)))
+
+
+def _run() -> None:
+    try:
+        main()
+    except (files.RunFolderError, cloudwatch.FetchError) as error:
+        _complain(error)
+        sys.exit(UNUSABLE)
+
+
+if __name__ == "__main__":
+    _run()
