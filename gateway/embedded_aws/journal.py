@@ -143,14 +143,14 @@ class Journal:
             oldest = self._oldest[0]
             block = self._close_block(oldest) if isinstance(oldest, _OpenBlock) else oldest
             try:
-                block.store = block.store.moved_to(self._records, self._columns)
+                block.store = block.store.moved_to(self._records, self._columns, block.sizes)
             except OSError as error:
                 # Nothing is lost by keeping it; try again when there is some more to write.
                 logger.error("The journal stays in memory: cannot write to %s: %s", self._records.path, error)
                 self._spill_above = self._bytes + self._in_memory_bytes // 8
                 return
             self._oldest.popleft()
-            self._bytes -= block.bytes
+            self._bytes -= int(block.sizes.sum())
         self._spill_above = self._in_memory_bytes
 
 
@@ -177,6 +177,9 @@ class _File:
         os.close(self._descriptor)
 
 
+_Sizes = npt.NDArray[np.uint32]  # of records, in bytes
+
+
 class _Codes(NamedTuple):
     """One field of the events of a block."""
 
@@ -189,7 +192,7 @@ class _Store(Protocol):
 
     def column(self, name: str) -> _Codes | None: ...
 
-    def moved_to(self, records: _File, columns: _File) -> _Store: ...
+    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +206,7 @@ class _InMemory:
     def column(self, name: str) -> _Codes | None:
         return self.columns.get(name)
 
-    def moved_to(self, records: _File, columns: _File) -> _Store:
-        ends = np.cumsum([len(line) + 1 for line in self.records], dtype=np.uint32)
+    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store:
         start = records.append(b"".join(line + b"\n" for line in self.records))
         packed = bytearray()
         places = {}
@@ -212,31 +214,32 @@ class _InMemory:
             printed = orjson.dumps(values)
             places[name] = (len(packed), len(printed))
             packed += codes.tobytes() + printed
-        return _OnDisk(records, start, ends, columns, columns.append(bytes(packed)), places)
+        return _OnDisk(records, start, sizes, columns, columns.append(bytes(packed)), places)
 
 
 @dataclass(frozen=True, slots=True)
 class _OnDisk:
     records: _File
     records_start: int
-    ends: npt.NDArray[np.uint32]  # of each record, newline included, relative to records_start
+    sizes: _Sizes
     columns: _File
     columns_start: int
     places: Mapping[str, tuple[int, int]]  # column → (offset of its codes, length of its values, which follow)
 
     def lines(self) -> Sequence[bytes]:
-        data = self.records.read(self.records_start, int(self.ends[-1]))
-        return [data[start : end - 1] for start, end in pairwise([0, *self.ends.tolist()])]
+        ends = np.cumsum(self.sizes + 1).tolist()
+        data = self.records.read(self.records_start, ends[-1])
+        return [data[start : end - 1] for start, end in pairwise([0, *ends])]
 
     def column(self, name: str) -> _Codes | None:
         if name not in self.places:
             return None
         offset, length = self.places[name]
-        codes_bytes = 2 * len(self.ends)
+        codes_bytes = 2 * len(self.sizes)
         data = self.columns.read(self.columns_start + offset, codes_bytes + length)
         return _Codes(np.frombuffer(data[:codes_bytes], dtype=np.uint16), orjson.loads(data[codes_bytes:]))
 
-    def moved_to(self, records: _File, columns: _File) -> _Store:
+    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store:
         return self
 
 
@@ -248,7 +251,7 @@ class Block:
     first: int  # the number of its first event within the log group
     times_ms: Index
     deliver_at: npt.NDArray[np.float64]
-    bytes: int
+    sizes: _Sizes
     store: _Store
 
     def __len__(self) -> int:
@@ -282,7 +285,7 @@ class _OpenBlock:
             self.first,
             milliseconds[times.codes],
             np.array(self.deliver_at),
-            sum(map(len, self.lines)),
+            np.fromiter(map(len, self.lines), dtype=np.uint32),
             _InMemory(tuple(self.lines), columns),
         )
 
@@ -371,6 +374,9 @@ class Events:
             others[name] if name in others else Column(columns[name].codes[rows], columns[name].values)
             for name in names
         ]
+
+    def bytes_of(self, rows: Index) -> int:
+        return int(self._joined(lambda block: block.sizes)[rows].sum())
 
     def _column(self, name: str) -> Column | None:
         """The field of all events of these blocks; None if it is in no column but in the records."""
