@@ -106,6 +106,7 @@ def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody may pretend to be on this machine
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )

@@ -56,9 +56,15 @@ class Bedrock:
         ask, body = body_format.parse(request.body, target.model.max_output_tokens)
         invocation = self._world.begin(
             Attempt(
-                caller, target, operation, request_id, ask.input_tokens, ask.max_tokens,
-                _request_metadata(request, body, operation), faults,
-            )  # fmt: skip
+                caller,
+                target,
+                operation,
+                request_id,
+                ask.input_tokens,
+                ask.max_tokens,
+                _request_metadata(request, body, operation),
+                faults,
+            )
         )
         length = self._world.answer_length(target)
         reply = _reply(invocation, answer(ask, (length.min, length.max)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from gateway.embedded_aws.bodies import Event, Reply, chunk, invalid
@@ -253,11 +254,12 @@ def opening(reply: Reply) -> Sequence[Event]:
 
 
 def token(reply: Reply, text: str) -> Event:
-    delta = (
-        {"type": "text_delta", "text": text}
-        if reply.answer.tool_name is None
-        else {"type": "input_json_delta", "partial_json": text}
-    )
+    return _token(text, reply.answer.tool_name is not None)
+
+
+@lru_cache(maxsize=4_096)
+def _token(text: str, of_tool: bool) -> Event:
+    delta = {"type": "input_json_delta", "partial_json": text} if of_tool else {"type": "text_delta", "text": text}
     return chunk({"type": "content_block_delta", "index": 0, "delta": delta})
 
 

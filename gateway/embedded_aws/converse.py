@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -129,7 +130,8 @@ def _block_tokens(block: dict[str, Any]) -> int:
 
 def _tool(tool_config: dict[str, Any], last_turn: Sequence[dict[str, Any]]) -> Tool | None:
     """The tool the answer calls: the one that was chosen; or the first, until its result is there."""
-    specs = {tool["toolSpec"]["name"]: tool["toolSpec"] for tool in tool_config.get("tools") or () if "toolSpec" in tool}
+    tools = tool_config.get("tools") or ()
+    specs = {tool["toolSpec"]["name"]: tool["toolSpec"] for tool in tools if "toolSpec" in tool}
     if not specs:
         return None
     choice = tool_config.get("toolChoice") or {"auto": {}}
@@ -188,12 +190,17 @@ def opening_events(reply: Reply) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def token(reply: Reply, text: str) -> Event:
-    return _event("contentBlockDelta", delta(reply, text))
+    return _token(text, reply.answer.tool_name is not None)
 
 
-def delta(reply: Reply, text: str) -> dict[str, Any]:
-    content = {"text": text} if reply.answer.tool_name is None else {"toolUse": {"input": text}}
-    return {"contentBlockIndex": 0, "delta": content}
+@lru_cache(maxsize=4_096)
+def _token(text: str, of_tool: bool) -> Event:
+    """Answers say the same words again and again, and a stream has no time to lose."""
+    return _event("contentBlockDelta", delta(text, of_tool))
+
+
+def delta(text: str, of_tool: bool) -> dict[str, Any]:
+    return {"contentBlockIndex": 0, "delta": {"toolUse": {"input": text}} if of_tool else {"text": text}}
 
 
 def closing(reply: Reply) -> Sequence[Event]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from gateway import inference_profiles
 from gateway.embedded_aws.wire import AwsError, Caller
 
-Context = frozenset[tuple[str, str]]  # context keys in lower case, with their values
+Context = Mapping[str, str]  # context keys in lower case, with their values
 Effect = Literal["Allow", "Deny"]
 
 CONTEXT_KEYS = {
@@ -95,7 +95,7 @@ class _Condition:
     negated: bool
     when_absent: bool
 
-    def holds(self, context: Mapping[str, str]) -> bool:
+    def holds(self, context: Context) -> bool:
         value = context.get(self.key)
         if value is None:
             return self.when_absent
@@ -109,7 +109,7 @@ class _Absent:
     key: str
     expected: bool
 
-    def holds(self, context: Mapping[str, str]) -> bool:
+    def holds(self, context: Context) -> bool:
         return (self.key not in context) == self.expected
 
 
@@ -132,7 +132,7 @@ class _Statement:
     principals: tuple[str, ...]  # trust policies only: account roots, users, roles, sessions, or *
     conditions: tuple[_Condition | _Absent, ...]
 
-    def applies(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
+    def applies(self, action: str, resource: str, context: Context) -> bool:
         return (
             self.actions.matches(action)
             and self.resources.matches(resource)
@@ -162,7 +162,7 @@ class Policy:
 
     def trusts(self, caller: Caller, action: str, role_arn: str, context: Mapping[str, str]) -> bool:
         """Whether a trust policy lets `caller` do `action`. An account's root stands for everyone in that account."""
-        facts = dict(_context(caller, context))
+        facts = _context(caller, context)
         candidates = {caller.principal_arn, role_of(caller.principal_arn), f"arn:aws:iam::{caller.account_id}:root",
                       caller.account_id, "*"}  # fmt: skip
         effects = {
@@ -304,34 +304,33 @@ CALL_WITH_BEARER_TOKEN = Policy.parse(
 # --- deciding ---------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=65_536)
-def _refusal(policies: tuple[Policy, ...], action: str, resource: str, context: Context) -> str | None:
+def _refusal(policies: Sequence[Policy], action: str, resource: str, context: Context) -> str | None:
     """Why the policies refuse, in AWS's words; None when they allow. Deny wins, and silence is a refusal."""
-    facts = dict(context)
     identity = [policy for policy in policies if not policy.session]
     session = [policy for policy in policies if policy.session]
     for layer, name in ((identity, "an identity-based policy"), (session, "a session policy")):
-        if "Deny" in _effects(layer, action, resource, facts):
+        if "Deny" in _effects(layer, action, resource, context):
             return f"with an explicit deny in {name}"
-    if "Allow" not in _effects(identity, action, resource, facts):
+    if "Allow" not in _effects(identity, action, resource, context):
         return f"because no identity-based policy allows the {action} action"
-    if session and "Allow" not in _effects(session, action, resource, facts):
+    if session and "Allow" not in _effects(session, action, resource, context):
         return f"because no session policy allows the {action} action"
     return None
 
 
-def _effects(policies: Sequence[Policy], action: str, resource: str, facts: Mapping[str, str]) -> set[Effect]:
-    return {s.effect for policy in policies for s in policy.statements if s.applies(action, resource, facts)}
+def _effects(policies: Sequence[Policy], action: str, resource: str, context: Context) -> set[Effect]:
+    return {s.effect for policy in policies for s in policy.statements if s.applies(action, resource, context)}
 
 
 def _context(caller: Caller, specific: Mapping[str, str]) -> Context:
-    facts = {
+    """The request's own context keys and those about its caller."""
+    about_caller = {
         "aws:principalaccount": caller.account_id,
         "aws:principalarn": role_of(caller.principal_arn),
         "aws:requestedregion": caller.region,
         "aws:userid": caller.user_id,
     }
-    return frozenset((facts | {key.lower(): value for key, value in specific.items()}).items())
+    return about_caller | {key.lower(): value for key, value in specific.items()}
 
 
 def authorize(
@@ -344,7 +343,7 @@ def authorize(
     """
     facts = _context(caller, context)
     for resource in resources:
-        reason = _refusal(tuple(policies), action, resource, facts)
+        reason = _refusal(tuple(policies), action, resource, context)
         if reason is not None:
             raise access_denied(caller, action, resource, reason)
 
@@ -361,7 +360,7 @@ def authorize_invocation(caller: Caller, policies: Sequence[Policy], action: str
         raise access_denied(caller, action, *refused)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=16_384)
 def _invocation_refusal(
     caller: Caller, policies: tuple[Policy, ...], action: str, model_id: str
 ) -> tuple[str, str] | None:

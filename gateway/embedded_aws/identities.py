@@ -36,9 +36,9 @@ def create(settings: Embedded, rng: Random) -> tuple[list[Identity], list[Role]]
     arns = {account.profile: f"arn:aws:iam::{account.id}:user/{USER_NAME}" for account in settings.all_accounts()}
     identities = []
     for account in settings.all_accounts():
-        roles = [_role_arn(role.account, role.name) for role in settings.roles if role.trusted == account.profile]
+        assumed = [_role_arn(role.account, role.name) for role in settings.roles if role.trusted == account.profile]
         policy = Policy.parse(
-            least_privilege.policy(account_id=account.id, log_group=log_group, uses=uses, role_arns=roles)
+            least_privilege.policy(account_id=account.id, log_group=log_group, uses=uses, role_arns=assumed)
         )
         identities.append(_identity(account, arns[account.profile], policy, rng))
     roles = [

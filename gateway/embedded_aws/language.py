@@ -23,7 +23,12 @@ StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$")
 
 # Every word of at most six letters: with its space it is one token, so an answer of n words is n tokens.
-_WORDS = ["the", "gate", "holds", "and", "each", "call", "finds", "its", "way", "while", "one", "Region", "rests", "and", "others", "share", "the", "load", "so", "that", "no", "client", "waits", "long", "for", "a", "reply", "we", "count", "what", "was", "sent", "what", "came", "back", "and", "who", "served", "it", "then", "tell", "you", "plain"]
+_WORDS = (
+    "the", "gate", "holds", "and", "each", "call", "finds", "its", "way", "while", "one", "Region", "rests",
+    "and", "others", "share", "the", "load", "so", "that", "no", "client", "waits", "long", "for", "a", "reply",
+    "we", "count", "what", "was", "sent", "what", "came", "back", "and", "who", "served", "it", "then", "tell",
+    "you", "plain",
+)  # fmt: skip
 _SENTENCE_WORDS = 11
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -12,7 +13,9 @@ from gateway.embedded_aws.bodies import Event, Reply, chunk, invalid
 from gateway.embedded_aws.language import Ask
 from gateway.embedded_aws.wire import AwsError
 
-_KEYS = frozenset({"schemaVersion", "messages", "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields"})
+_KEYS = frozenset(
+    {"schemaVersion", "messages", "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields"}
+)
 _check = shapes.input_check("bedrock-runtime", "Converse", without=("modelId",))
 
 
@@ -73,7 +76,12 @@ def opening(reply: Reply) -> Sequence[Event]:
 
 
 def token(reply: Reply, text: str) -> Event:
-    return chunk({"contentBlockDelta": converse.delta(reply, text)})
+    return _token(text, reply.answer.tool_name is not None)
+
+
+@lru_cache(maxsize=4_096)
+def _token(text: str, of_tool: bool) -> Event:
+    return chunk({"contentBlockDelta": converse.delta(text, of_tool)})
 
 
 def closing(reply: Reply) -> Sequence[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from itertools import accumulate
 from typing import Any
 
 _STEP_MS = 0.1
@@ -11,18 +13,21 @@ _STEPS = 10_000  # up to a second; later counts as the last step
 class Lateness:
     """A histogram of (sent - due) in steps of 0.1 ms; its memory stays the same."""
 
+    _counts: list[int]
+    _max_s: float
+
     def __init__(self) -> None:
-        self._counts = [0] * (_STEPS + 1)
-        self._max_s = 0.0
+        self.reset()
 
     def record(self, late_s: float) -> None:
-        step = int(late_s * (1000 / _STEP_MS))
-        self._counts[step if 0 <= step < _STEPS else _STEPS if step > 0 else 0] += 1
+        step = int(late_s * (1000 / _STEP_MS)) if late_s > 0 else 0
+        self._counts[step if step < _STEPS else _STEPS] += 1
         if late_s > self._max_s:
             self._max_s = late_s
 
     def reset(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        self._counts = [0] * (_STEPS + 1)
+        self._max_s = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Milliseconds; percentiles are upper bounds of their step, None when nothing was sent."""
@@ -37,9 +42,5 @@ class Lateness:
     def _percentile(self, share: float, frames: int) -> float | None:
         if not frames:
             return None
-        seen = 0
-        for step, count in enumerate(self._counts):
-            seen += count
-            if seen >= share * frames:
-                break
+        step = bisect_left(list(accumulate(self._counts)), share * frames)
         return round((step + 1) * _STEP_MS, 1)

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
@@ -49,7 +49,7 @@ class EmbeddedAws:
         self._bedrock, self._sts, self._logs = services
         self._admin = admin
         self._region = world.settings.regions[0]
-        self._faults_seen: tuple[Fault, ...] = ()
+        self._faults_seen: Sequence[Fault] = ()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = await _read_body(receive)
@@ -121,9 +121,8 @@ def _request(scope: Any, body: bytes, now: float) -> Request:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return Request(
-        scope["method"], scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1"), headers, body, now
-    )
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return Request(scope["method"], path, query, headers, body, now)
 
 
 async def _read_body(receive: Any) -> bytes:

@@ -68,7 +68,7 @@ class Model(Strict):
     body: Literal["claude", "nova"]  # what InvokeModel takes
     max_output_tokens: Count
     burndown: Count = 1
-    on_demand_regions: list[str] = []  # where the bare model id can be invoked
+    on_demand_regions: list[str] = Field(default_factory=list)  # where the bare model id can be invoked
     latency: Latency | None = None
     answer_tokens: Length | None = None
 
@@ -134,7 +134,7 @@ class Embedded(Strict):
     regions: Annotated[list[str], Field(min_length=1)]  # where the accounts may call; the first is their default
     accounts: Annotated[list[Account], Field(min_length=1)]
     account_template: AccountTemplate = AccountTemplate()
-    roles: list[Role] = []
+    roles: list[Role] = Field(default_factory=list)
     models: Annotated[dict[str, Model], Field(min_length=1)]
     latency: Latency
     answer_tokens: Length
@@ -143,7 +143,7 @@ class Embedded(Strict):
     quota_window: WindowKind = "fixed"
     destinations: dict[str, Destination] = Field(default_factory=dict)
     invocation_logging: InvocationLogging = InvocationLogging()
-    faults: list[AnyFault] = []
+    faults: list[AnyFault] = Field(default_factory=list)
 
     @field_validator("regions")
     @classmethod
