@@ -379,16 +379,15 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
             elif name in shape.required_members:
                 yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
         return
-    expected = _SERIALIZED[shape.type_name]
-    if type(value) is not expected:
+    kind = type(value)
+    if kind is not _SERIALIZED[shape.type_name]:
         kinds = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", bool: "TRUE_VALUE"}
-        text = f"{kinds.get(type(value), 'START_OF_STRUCTURE')} can not be converted to {shape.type_name}"
+        text = f"{kinds.get(kind, 'START_OF_STRUCTURE')} can not be converted to {shape.type_name}"
         raise AwsError(400, "SerializationException", text)
     for constraint in _broken(shape.metadata, value):
         yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
     if isinstance(shape, ListShape):
-        members: list[Any] = value
-        for number, member in enumerate(members, start=1):
+        for number, member in enumerate(value, start=1):
             yield from _problems(shape.member, member, f"{path}.{number}.member")
 
 
