@@ -343,7 +343,7 @@ def authorize(
     """
     facts = _context(caller, context)
     for resource in resources:
-        reason = _refusal(tuple(policies), action, resource, context)
+        reason = _refusal(policies, action, resource, facts)
         if reason is not None:
             raise access_denied(caller, action, resource, reason)
 
