@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import cast
 
 import regex
-from lark import Lark, Token, Transformer, Tree, v_args
+from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
+from lark.visitors import Transformer_NonRecursive
 
 from gateway.embedded_aws.insights_functions import AGGREGATES, FUNCTIONS, Period, Value
 
@@ -40,6 +41,13 @@ class Call:
 
     function: str
     arguments: tuple[Expression, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        depth = 1 + max((a.depth for a in self.arguments if isinstance(a, Call)), default=0)
+        if depth > _DEPTH_MAX:
+            raise MalformedQuery(f"Expressions are nested more than {_DEPTH_MAX} deep")
+        object.__setattr__(self, "depth", depth)
 
 
 Expression = Field | Literal | Call
@@ -121,7 +129,6 @@ def parse(query: str) -> Query:
     """Raises MalformedQuery with AWS's text where AWS's is known."""
     try:
         tree = _PARSER.parse(query)
-        _check_depth(tree)
         commands = _Builder(query).transform(tree)
     except UnexpectedToken as error:
         symbol = "<EOF>" if error.token.type == "$END" else str(error.token)
@@ -154,17 +161,8 @@ def _unexpected(symbol: str, query: str, offset: int) -> MalformedQuery:
     return MalformedQuery(f"unexpected symbol found {symbol} at line {line} and position {position}")
 
 
-def _check_depth(tree: Tree[Token]) -> None:
-    level: list[Tree[Token]] = [tree]
-    for _ in range(_DEPTH_MAX):
-        level = [child for node in level for child in node.children if isinstance(child, Tree)]
-        if not level:
-            return
-    raise MalformedQuery(f"Expressions are nested more than {_DEPTH_MAX} deep")
-
-
 @v_args(inline=True)
-class _Builder(Transformer[Token, tuple[Command, ...]]):
+class _Builder(Transformer_NonRecursive[Token, tuple[Command, ...]]):
     """Parse tree → commands."""
 
     def __init__(self, query: str) -> None:
