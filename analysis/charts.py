@@ -20,13 +20,13 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from analysis.metrics import Distribution, Proportion, RegionRow, WindowRow
+from analysis.metrics import Distribution, Proportion, RegionRow
 from analysis.model import Outcome, Run
+from analysis.windows import WINDOW_S, WindowRow
 from analysis.wording import count, percent, seconds
 
 MOST_DOTS = 250  # above it a latency chart counts in bins
 MOST_BARS = 600  # above it the timeline does
-_MINUTE_S = 60
 
 OUTCOME_WORDS = {
     Outcome.ANSWERED: "answered",
@@ -34,9 +34,9 @@ OUTCOME_WORDS = {
     Outcome.REFUSED_BY_BEDROCK: "refused by Bedrock",
     Outcome.FAILED: "failed",
 }
-SHAPES = {  # of those that stand beside a colour; SVG paths around 0,0
-    Outcome.REFUSED_BY_GATEWAY: "M0,-4.5L4.5,3.5L-4.5,3.5Z",
-    Outcome.REFUSED_BY_BEDROCK: "M0,-5L5,0L0,5L-5,0Z",
+SHAPES = {  # of the outcomes that stand out; SVG paths around 0,0
+    Outcome.REFUSED_BY_GATEWAY: "M0,-4L4,3L-4,3Z",
+    Outcome.REFUSED_BY_BEDROCK: "M0,-4.2L4.2,0L0,4.2L-4.2,0Z",
     Outcome.FAILED: "M-4,-2.4L-2.4,-4L0,-1.6L2.4,-4L4,-2.4L1.6,0L4,2.4L2.4,4L0,1.6L-2.4,4L-4,2.4L-1.6,0Z",
 }
 
@@ -80,11 +80,10 @@ def served(run: Run, rows: pd.DataFrame, consumers: Sequence[str]) -> Figure | N
             deployment = deployments.get(name)
             stands_in = deployment is not None and deployment.group in stand_ins
             quota = f" · quota {count(deployment.rpm)}/min" if deployment and deployment.rpm else ""
-            label = f"{name or 'deployment unknown'}{' (fallback)' if stands_in else ''}"
-            bars.append(_bar(label, Proportion(n, sent), "standin" if stands_in else "answered", quota))
-        for outcome in list(OUTCOME_WORDS)[1:]:
-            if n := sum(n for (what, _), n in mine.items() if what == outcome):
-                bars.append(_bar(OUTCOME_WORDS[outcome], Proportion(n, sent), outcome))
+            colour, suffix = ("standin", " · fallback") if stands_in else ("answered", quota)
+            bars.append(_bar(name or "deployment unknown", Proportion(n, sent), colour, suffix))
+        totals = {outcome: sum(n for (what, _), n in mine.items() if what == outcome) for outcome in SHAPES}
+        bars += [_bar(OUTCOME_WORDS[outcome], Proportion(n, sent), outcome) for outcome, n in totals.items() if n]
     return _bars("Who served what", bars)
 
 
@@ -125,7 +124,7 @@ def _bars(title: str, bars: Sequence[_Bar]) -> Figure | None:
 
 
 def latency(title: str, samples: Mapping[str, tuple[NDArray[np.float64], Distribution]]) -> Figure | None:
-    """How long answers took: a dot each, or a histogram when there are many. Consumer → (values in ms, their numbers)."""
+    """How long answers took: a dot each, or a histogram of many. `samples`: consumer → values in ms, their numbers."""
     samples = {name: pair for name, pair in samples.items() if pair[1].n}
     if not samples:
         return None
@@ -135,34 +134,25 @@ def latency(title: str, samples: Mapping[str, tuple[NDArray[np.float64], Distrib
     # Logarithmic where equal bins would squeeze everything but the tail into the first of them.
     logarithmic = many and highest > 4 * max(lowest, 1)
     scale = Scale(max(lowest, 1) * 0.95 if logarithmic else 0, highest * 1.05, logarithmic)
-    row, marks, words = 66, [], []
+    row, marks, words = 84, [], []
     for place, (name, (values, distribution)) in enumerate(samples.items()):
         top = place * row
-        value = _percentiles(distribution)
-        words.append(f"{name}: {value}")
-        marks += _line_of_text(top + 12, name, value)
-        marks += _histogram(values, scale, top + 58) if many else _dots(values, scale, top + 28)
+        named = (("p50", distribution.p50), ("p95", distribution.p95), ("p99", distribution.p99))
+        known = [(quantile, value) for quantile, value in named if value is not None]
+        told = " · ".join(f"{quantile} {seconds(value)}" for quantile, value in known)
+        words.append(f"{name}: n {count(distribution.n)}{f' · {told}' if told else ''}")
+        marks += [*_line_of_text(top + 12, name, f"n {count(distribution.n)}"), _text(0, top + 27, told, "value")]
+        marks += _histogram(values, scale, top + 74) if many else _dots(values, scale, top + 44)
         marks += [
-            _rule(scale(value), top + 20, top + 60, "ink", f"{name}: {quantile} {seconds(value)}")
-            for quantile, value in _known(distribution)
+            _rule(scale(value), top + 36, top + 76, "ink", f"{name}: {quantile} {seconds(value)}")
+            for quantile, value in known
         ]
     height = row * len(samples)
-    ticks = _axis(scale, height, 1000)
+    ticks = _axis(Scale(scale.low / 1000, scale.high / 1000, logarithmic), height, "s")
     return Figure(
         title,
         _svg([*ticks, *marks], height + 20, f"{title}. {'; '.join(words)}"),
         "Of answered requests. Upright lines mark p50, p95 and p99 where there are enough samples to tell.",
-    )
-
-
-def _known(distribution: Distribution) -> list[tuple[str, float]]:
-    named = (("p50", distribution.p50), ("p95", distribution.p95), ("p99", distribution.p99))
-    return [(name, value) for name, value in named if value is not None]
-
-
-def _percentiles(distribution: Distribution) -> str:
-    return " · ".join(
-        [*(f"{name} {seconds(value)}" for name, value in _known(distribution)), f"n {count(distribution.n)}"]
     )
 
 
@@ -210,7 +200,7 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
         drawn, height, note = (_each_request if each else _density)(part, scale, begin, top + 20)
         marks += [*_line_of_text(top + 12, name, f"{summary}{note}", heading=True), *drawn]
         top += 20 + height + 14
-    background = [*_minutes(scale, begin, top), *_axis(scale, top, 1), *_faults(faults, scale, begin, top)]
+    background = [*_minutes(scale, begin, top), *_time_axis(scale, top), *_faults(faults, scale, begin, top)]
     what = (
         "Each bar is a request, from when it was due to its end."
         if each
@@ -225,6 +215,24 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     )
 
 
+def legend(rows: pd.DataFrame) -> list[tuple[Markup, str]]:
+    """How each outcome that occurs is drawn in the timeline of these rows, and what it is called."""
+    binned = len(rows) > MOST_BARS
+    swatches = []
+    for outcome in OUTCOME_WORDS:
+        if not (rows["outcome"] == outcome).any():
+            continue
+        bar = Markup('<rect y="{}" width="{}" height="{}" class="{}"/>').format(
+            *((0, 18, 12, f"{outcome} binned") if binned else (3.5, 24 if outcome not in SHAPES else 18, 5, outcome))
+        )
+        end = Markup() if binned or outcome not in SHAPES else Markup(
+            '<path transform="translate(18,6)" d="{}" class="{} shape"/>'
+        ).format(SHAPES[outcome], outcome)
+        swatches.append((Markup('<svg width="24" height="12" aria-hidden="true">{}{}</svg>').format(bar, end),
+                         OUTCOME_WORDS[outcome]))  # fmt: skip
+    return swatches
+
+
 def _each_request(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tuple[list[Markup], float, str]:
     """Marks, their height, and nothing to add to the lane's summary."""
     part = part.sort_values(["intended_at", "latency_ms"], kind="stable")
@@ -237,14 +245,14 @@ def _each_request(part: pd.DataFrame, scale: Scale, begin: float, top: float) ->
         outcome = Outcome(str(request.outcome))
         by = f" by {request.deployment}" if request.deployment else ""
         says = f"{_clock(request.intended_at)} {OUTCOME_WORDS[outcome]}{by} in {seconds(request.latency_ms)}"
-        start, sent, y = request.intended_at - begin, request.started_at - begin, top + 7 * lane
+        start, sent, y = request.intended_at - begin, request.started_at - begin, top + 8 * lane
         if scale(sent) - scale(start) > 0.2:  # it queued in the client, for long enough to be seen
             marks.append(_rect(scale(start), scale(sent) - scale(start), y + 2, 1, "queued"))
         sent = min(sent, end - shortest_s)
         marks.append(_rect(scale(sent), scale(end) - scale(sent), y, 5, outcome, says))
         if outcome in SHAPES:
             marks.append(_shape(scale(end), y + 2.5, outcome, says))
-    return marks, 7 * (max(lanes) + 1), ""
+    return marks, 8 * (max(lanes) + 1), ""
 
 
 def _lanes(starts: Iterable[float], ends: Iterable[float]) -> list[int]:
@@ -274,7 +282,7 @@ def _density(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tupl
         bottom -= heights
         marks += [
             _rect(
-                scale(edges[i]), scale(edges[i + 1]) - scale(edges[i]), bottom[i], heights[i], outcome,
+                scale(edges[i]), scale(edges[i + 1]) - scale(edges[i]), bottom[i], heights[i], f"{outcome} binned",
                 f"{_clock(begin + edges[i])} {count(int(numbers[i]))} {OUTCOME_WORDS[outcome]}",
             )
             for i in np.flatnonzero(numbers)
@@ -282,18 +290,23 @@ def _density(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tupl
     return marks, 46, f" · up to {most / float(edges[1] - edges[0]):,.3g}/s"
 
 
+def _time_axis(scale: Scale, height: float) -> list[Markup]:
+    unit_s, unit = (WINDOW_S, "min") if scale.high > 3 * WINDOW_S else (1.0, "s")
+    return _axis(Scale(scale.low / unit_s, scale.high / unit_s), height, unit)
+
+
 def _minutes(scale: Scale, begin: float, height: float) -> list[Markup]:
     """Clock minutes, the windows of quotas, shaded in turn."""
-    minutes = range(math.floor((begin + scale.low) / _MINUTE_S), math.ceil((begin + scale.high) / _MINUTE_S))
+    minutes = range(math.floor((begin + scale.low) / WINDOW_S), math.ceil((begin + scale.high) / WINDOW_S))
     every = math.ceil(len(minutes) / 6)  # names that would touch are left out
     marks = []
     for place, minute in enumerate(minutes):
-        low = max(scale(minute * _MINUTE_S - begin), 0)
-        high = min(scale((minute + 1) * _MINUTE_S - begin), 100)
-        if place % 2 == 0:
+        low = max(scale(minute * WINDOW_S - begin), 0)
+        high = min(scale((minute + 1) * WINDOW_S - begin), 100)
+        if place % 2:
             marks.append(_rect(low, high - low, 0, height, "band"))
-        if place % every == 0:
-            marks.append(_text(low, 12, _clock(minute * _MINUTE_S)[:5], "tick", dx=4))
+        if place % every == 0 and low < 92:
+            marks.append(_text(low, 12, _clock(minute * WINDOW_S)[:5], "tick", dx=4))
     return marks
 
 
@@ -312,23 +325,23 @@ def _faults(faults: Sequence[Mapping[str, Any]], scale: Scale, begin: float, hei
 
 def windows(title: str, lines: Sequence[WindowRow]) -> Figure | None:
     """What each quota let through in each of its windows, against the quota. Of use from the second window on."""
-    names = sorted({name for line in lines for name in line.quota})
+    names = sorted({name for line in lines for name in line.quotas})
     if len(lines) < 2 or not names:
         return None
     row, step, marks, words = 66, 100 / len(lines), [], []
     for place, name in enumerate(names):
         top = place * row
         served = [line.served.get(name, 0) for line in lines]
-        most = max(max(served), max(line.quota.get(name, 0) for line in lines)) or 1
+        most = max(max(served), max(line.quotas.get(name, 0) for line in lines)) or 1
         per_window = count(served[0]) if len(set(served)) == 1 else f"{count(min(served))} to {count(max(served))}"
-        value = f"{per_window} a window · quota {count(lines[0].quota.get(name))}"
+        value = f"{per_window} a window · quota {count(lines[0].quotas.get(name))}"
         words.append(f"{name}: {value}")
         marks += _line_of_text(top + 12, name, value)
         for window, (line, n) in enumerate(zip(lines, served, strict=True)):
             left, width, height = (window + 0.1) * step, 0.8 * step, 36 * n / most
             says = f"{_clock(line.starts_at)} {name}: {count(n)} of {count(line.offered)} offered"
             marks.append(_rect(left, width, top + 56 - height, height, "answered", says))
-            if quota := line.quota.get(name):
+            if quota := line.quotas.get(name):
                 marks.append(_rect(left, width, top + 55 - 36 * quota / most, 1.5, "ink"))
     return Figure(
         title,
@@ -375,24 +388,25 @@ class Scale:
         return inside[:: math.ceil(len(inside) / (about + 2))]
 
 
-def _axis(scale: Scale, height: float, per_second: float) -> list[Markup]:
+def _axis(scale: Scale, height: float, unit: str) -> list[Markup]:
     marks = []
     for value in scale.ticks():
         at = scale(value)
         anchor = "start" if at < 4 else "end" if at > 96 else "middle"
         marks.append(_rule(at, 16, height, "grid"))
-        marks.append(_text(at, height + 14, f"{value / per_second:,.6g} s", "tick", anchor))
+        marks.append(_text(at, height + 14, f"{value:,.6g} {unit}", "tick", anchor))
     return marks
 
 
 def _line_of_text(y: float, label: str, value: str, heading: bool = False) -> list[Markup]:
-    """A name at the left and its value at the right."""
-    return [_text(0, y, _short(label), "heading" if heading else "label"), _text(100, y, value, "value", "end")]
+    """A name at the left and its value at the right, the name cut where they would meet on a phone."""
+    name = _short(label, max(50 - len(value), 12))
+    return [_text(0, y, name, "heading" if heading else "label"), _text(100, y, value, "value", "end")]
 
 
-def _short(text: str, most: int = 30) -> str:
+def _short(text: str, most: int = 40) -> str:
     """SVG neither wraps nor cuts."""
-    return text if len(text) <= most else f"{text[: most - 9]}…{text[-8:]}"
+    return text if len(text) <= most else f"{text[: most - 6]}…{text[-5:]}"
 
 
 def _rect(x: float, width: float, y: float, height: float, css: str, says: str = "") -> Markup:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.files import FetchLog
 from analysis.model import (
     FAULTS_JSON,
     FETCH_JSON,
@@ -106,15 +107,29 @@ def write(synthetic: Synthetic, folder: Path) -> Path:
     synthetic.locust.to_csv(folder / LOCUST_STATS_CSV, index=False, lineterminator="\n")
     if synthetic.invocations is not None:
         synthetic.invocations.to_csv(folder / INVOCATIONS_CSV, index=False, lineterminator="\n")
-        story = {
-            "asked": [{"account_id": account, "from": run.started_at, "to": run.ended_at}
-                      for account in ACCOUNTS.values()],
-            "polls": 4, "waited_s": 6.1, "complete": True, "reason": "",
-        }  # fmt: skip
-        (folder / FETCH_JSON).write_text(json.dumps(story), encoding="utf-8")
+        (folder / FETCH_JSON).write_text(_fetch_log(synthetic, len(synthetic.invocations)), encoding="utf-8")
     if synthetic.faults:
         (folder / FAULTS_JSON).write_text(json.dumps(synthetic.faults), encoding="utf-8")
     return folder
+
+
+def _fetch_log(synthetic: Synthetic, invocations: int) -> str:
+    run, answered = synthetic.run, int((synthetic.records["status"] == 200).sum())
+    known = set() if synthetic.invocations is None else set(synthetic.invocations["request_id"])
+    missing = answered - int(synthetic.records.loc[synthetic.records["status"] == 200, "request_id"].isin(known).sum())
+    return FetchLog(
+        fetched_at=(run.ended_at or run.started_at) + 7,
+        waited_s=6.1,
+        window=(int(run.started_at) - 5, int(run.ended_at or run.started_at) + 5),
+        profiles=run.aws.profiles,
+        query="fields @timestamp, requestId | limit 10000",
+        queries=4,
+        invocations=invocations,
+        answered=answered,
+        missing=missing,
+        complete=not missing,
+        reason="The deadline of 300 s passed." if missing else "",
+    ).model_dump_json()
 
 
 def _tenants(scale: int, sabotage: Sabotage | None) -> list[_Tenant]:

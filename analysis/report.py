@@ -1,0 +1,358 @@
+"""The report: one HTML page that loads nothing, from a run folder and its verdicts.
+
+The page decides nothing. Verdicts come from `verdicts`, numbers from `metrics`, their wording from `wording`: the same
+that the terminal prints. Jinja escapes every text, and charts escape theirs, for most of it came from a server.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from analysis import charts, files, join, locust_csv, metrics, windows
+from analysis.metrics import ConsumerRow, Distribution, Proportion
+from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, Verdict, worst
+from analysis.wording import UNKNOWN, clock, count, dollars, interval, listing, percent, plural, seconds
+
+_TITLES = {"cris": "Cross-Region inference"}
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+
+_SELF_CHECK: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "offered_per_s": ("Offered rate", lambda value: f"{value:,.4g}/s"),
+    "achieved_per_s": ("Achieved rate", lambda value: f"{value:,.4g}/s"),
+    "not_sent": ("Due but not sent", count),
+    "lag_p50_ms": ("Scheduling lag, p50", lambda value: _milliseconds(value)),
+    "lag_p99_ms": ("Scheduling lag, p99", lambda value: _milliseconds(value)),
+    "lag_max_ms": ("Scheduling lag, max", lambda value: _milliseconds(value)),
+    "client_cpu_percent": ("Client CPU, of one core", lambda value: f"{value:.0f} %"),
+    "loop_delay_p50_ms": ("Event-loop delay, p50", lambda value: _milliseconds(value)),
+    "loop_delay_p99_ms": ("Event-loop delay, p99", lambda value: _milliseconds(value)),
+    "loop_delay_max_ms": ("Event-loop delay, max", lambda value: _milliseconds(value)),
+    "clock_step_ms": ("Clock step during the run", lambda value: _milliseconds(value)),
+    "warmup_requests": ("Warm-up requests, counted nowhere", count),
+    "workers": ("Locust workers", count),
+}
+
+_PAGE = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows; the first `texts` columns are words, the others numbers."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+
+
+@dataclass(frozen=True)
+class Section:
+    """One pattern on the page."""
+
+    id: str
+    title: str
+    answer: Answer
+    verdicts: tuple[Verdict, ...]
+    headline: str
+    consumers: Table | None
+    effort: Table | None
+    regions: Table | None
+    errors: tuple[str, ...]
+    figures: tuple[charts.Figure, ...]
+
+
+def write(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdict]) -> Path:
+    """report.html in the run folder; `rows` as `join.join` gives them. Raises RunFolderError if it cannot be written."""
+    path = folder.path / REPORT_HTML
+    files.write_text(path, render(folder, rows, verdicts))
+    return path
+
+
+def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdict]) -> str:
+    """The page as text."""
+    run = folder.run
+    requests = metrics.sent(rows)
+    ledger = metrics.ledger(run, rows, folder.locust, fetched=folder.invocations is not None)
+    consumers = metrics.consumers(rows)
+    return _PAGE.get_template("report.html").render(
+        run=run,
+        answer=worst([verdict.answer for verdict in verdicts]),
+        headline=_headline(run, verdicts),
+        tally=_tally(verdicts),
+        sections=[_section(run, pattern, rows, consumers, verdicts) for pattern in run.patterns],
+        timeline=charts.timeline(run, requests, folder.faults),
+        legend=charts.legend(requests),
+        locust=_locust_table(folder.locust, rows),
+        locust_report=LOCUST_REPORT_HTML if (folder.path / LOCUST_REPORT_HTML).exists() else None,
+        ledger=ledger,
+        accounts=sorted(set(run.aws.accounts.values())),
+        bottleneck=run.self_check.get("bottleneck"),
+        self_check=_self_check(run.self_check),
+        fetch=folder.fetch,
+        fetched=folder.invocations is not None,
+        traffic=_traffic_table(run),
+        deployments=_deployments_table(run),
+        settings=json.dumps(run.settings, indent=2, ensure_ascii=False, default=str) if run.settings else "",
+        clock=clock, count=count, seconds=seconds, plural=plural, listing=listing,
+    )  # fmt: skip
+
+
+def title_of(pattern: str) -> str:
+    """A pattern's heading."""
+    return _TITLES.get(pattern) or pattern.replace("_", " ").capitalize()
+
+
+def _headline(run: Run, verdicts: Sequence[Verdict]) -> str:
+    """What was proved, in a sentence."""
+    answers = {pattern: worst([v.answer for v in verdicts if v.pattern == pattern]) for pattern in run.patterns}
+    named = {answer: [title_of(p) for p, given in answers.items() if given is answer] for answer in Answer}
+    if not verdicts:
+        return "Nothing was judged"
+    if failed := named[Answer.FAIL]:
+        return f"{listing(failed)} {'fails' if len(failed) == 1 else 'fail'}"
+    if unknown := named[Answer.UNKNOWN]:
+        return f"{listing(unknown)} {'is' if len(unknown) == 1 else 'are'} not proved"
+    held = named[Answer.PASS]
+    return f"{held[0]} holds" if len(held) == 1 else f"All {_NUMBERS.get(len(held), len(held))} patterns hold"
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    counts = [(sum(verdict.answer is answer for verdict in verdicts), answer) for answer in Answer]
+    told = [f"{n} {answer}" for n, answer in counts if n]
+    if not told:
+        return "No claims."
+    return f"{plural(len(verdicts), 'claim')}: {listing(told)}." if len(told) > 1 else f"All {plural(len(verdicts), 'claim')}."
+
+
+# --- a pattern ----------------------------------------------------------------------------------------------------
+
+
+def _section(
+    run: Run, pattern: str, rows: pd.DataFrame, consumers: Sequence[ConsumerRow], verdicts: Sequence[Verdict]
+) -> Section:
+    here = rows[rows["pattern"] == pattern]
+    mine = [row for row in consumers if row.pattern == pattern]
+    given = tuple(verdict for verdict in verdicts if verdict.pattern == pattern)
+    unproved = [verdict for verdict in given if verdict.answer is not Answer.PASS]
+    unproved.sort(key=lambda verdict: verdict.answer is not Answer.FAIL)
+    by_account = {
+        _account(run, str(account)): part for account, part in here.groupby("account_id", observed=True)
+    }
+    return Section(
+        id=pattern,
+        title=title_of(pattern),
+        answer=worst([verdict.answer for verdict in given]),
+        verdicts=given,
+        headline=unproved[0].reason if unproved else " · ".join(verdict.observed for verdict in given),
+        consumers=_consumers_table(mine),
+        effort=_effort_table(mine),
+        regions=_regions_table(by_account),
+        errors=tuple(
+            f"{row.consumer}: {listing([f'{kind} {count(n)}' for kind, n in row.errors.items()])}"
+            for row in mine
+            if row.errors
+        ),
+        figures=tuple(figure for figure in _figures(run, pattern, here, mine, by_account) if figure),
+    )
+
+
+def _figures(
+    run: Run,
+    pattern: str,
+    here: pd.DataFrame,
+    consumers: Sequence[ConsumerRow],
+    by_account: Mapping[str, pd.DataFrame],
+) -> list[charts.Figure | None]:
+    answered = here[here["outcome"] == Outcome.ANSWERED]
+    by_consumer = {row.consumer: answered[answered["consumer"] == row.consumer] for row in consumers}
+    tenants = [consumer for consumer in run.consumers if consumer.pattern == pattern]
+    groups = dict.fromkeys(tenant.model for tenant in tenants if tenant.route == "gateway")
+    quotas = [
+        *((f"Quota windows of {group}", windows.deployment_windows(run, here, group)) for group in groups),
+        *((f"Quota windows of {t.name}", windows.consumer_windows(run, here, t)) for t in tenants if t.quota_rpm),
+    ]
+    return [
+        charts.served(run, here, [row.consumer for row in consumers]),
+        charts.regions({account: metrics.regions(part) for account, part in by_account.items()}),
+        charts.latency(
+            "Latency",
+            {row.consumer: (by_consumer[row.consumer]["latency_ms"].to_numpy(), row.latency_ms) for row in consumers},
+        ),
+        charts.latency(
+            "Time to first token",
+            {
+                row.consumer: (by_consumer[row.consumer]["ttft_ms"].dropna().to_numpy(), row.ttft_ms)
+                for row in consumers
+            },
+        ),
+        *(charts.windows(title, seen.rows) for title, seen in quotas if seen),
+    ]
+
+
+def _account(run: Run, account_id: str) -> str:
+    """With the profile that leads there, where it is only one."""
+    profiles = [profile for profile, account in run.aws.accounts.items() if account == account_id]
+    return f"{profiles[0]} · {account_id}" if len(profiles) == 1 else account_id
+
+
+def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
+    columns: dict[str, Callable[[ConsumerRow], str]] = {
+        "Consumer": lambda row: row.consumer,
+        "Sent": lambda row: count(row.sent),
+        "Answered": lambda row: count(row.answered),
+        "Refused by the gateway": lambda row: count(row.refused_by_gateway),
+        "Refused by Bedrock": lambda row: count(row.refused_by_bedrock),
+        "Failed": lambda row: count(row.failed),
+        "Success rate": lambda row: percent(row.success),
+        "95 % interval": lambda row: interval(row.success),
+        "Average": lambda row: seconds(row.latency_ms.mean),
+        "p50": lambda row: seconds(row.latency_ms.p50),
+        "p95": lambda row: seconds(row.latency_ms.p95),
+        "p99": lambda row: seconds(row.latency_ms.p99),
+        "Max": lambda row: seconds(row.latency_ms.max),
+        "n": lambda row: count(row.latency_ms.n),
+    }
+    return _table("What each consumer saw; times are of answered requests, from when they were due", columns, consumers)
+
+
+def _effort_table(consumers: Sequence[ConsumerRow]) -> Table | None:
+    """What it took; columns that say nothing about any of the consumers are left out."""
+    columns: dict[str, Callable[[ConsumerRow], str]] = {
+        "Consumer": lambda row: row.consumer,
+        "Queued in the client, max": lambda row: seconds(row.queued_ms.max),
+        "Gateway's overhead, average": lambda row: seconds(row.overhead_ms.mean),
+        "First token, p50": lambda row: seconds(row.ttft_ms.p50),
+        "First token, p99": lambda row: seconds(row.ttft_ms.p99),
+        "Gap between pieces, average": lambda row: seconds(row.gap_mean_ms.mean),
+        "Gap's p99, median": lambda row: seconds(row.gap_p99_ms.p50),
+        "Output tokens/s, p50": lambda row: _per_second(row.output_tokens_per_s),
+        "Input tokens": lambda row: count(row.input_tokens),
+        "Output tokens": lambda row: count(row.output_tokens),
+        "Cost": lambda row: dollars(row.cost_usd),
+        "Retries": lambda row: count(row.retries),
+        "Fallbacks": lambda row: count(row.fallbacks),
+        "Seen by CloudWatch": lambda row: count(row.invocations),
+    }
+    telling = {
+        name: cell for name, cell in columns.items() if any(cell(row) != UNKNOWN for row in consumers)
+    }
+    return _table("What it took", telling, consumers)
+
+
+def _regions_table(by_account: Mapping[str, pd.DataFrame]) -> Table | None:
+    lines = [(account, row) for account, part in by_account.items() for row in metrics.regions(part)]
+    columns: dict[str, Callable[[tuple[str, metrics.RegionRow]], str]] = {
+        "Account": lambda line: line[0],
+        "Region": lambda line: line[1].region,
+        "Invocations": lambda line: count(line[1].invocations.count),
+        "Share": lambda line: percent(line[1].invocations),
+        "Bedrock's average": lambda line: seconds(line[1].latency_ms.mean),
+        "Bedrock's p50": lambda line: seconds(line[1].latency_ms.p50),
+    }
+    return _table("Successful invocations by Region, as CloudWatch saw them", columns, lines, texts=2)
+
+
+def _table(caption: str, columns: Mapping[str, Callable[[Any], str]], lines: Sequence[Any], texts: int = 1) -> Table | None:
+    if not lines:
+        return None
+    body = tuple(tuple(cell(line) for cell in columns.values()) for line in lines)
+    return Table(caption, tuple(columns), body, texts)
+
+
+# --- the whole run ------------------------------------------------------------------------------------------------
+
+
+def _locust_table(locust: pd.DataFrame | None, rows: pd.DataFrame) -> Table | None:
+    """Locust's statistics with the Regions beside them."""
+    if locust is None or locust.empty:
+        return None
+    joined = join.regions_of_locust(locust, rows)
+    found = list(joined.columns[list(joined.columns).index("invocations") + 1 :])
+    columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "Name": lambda line: str(line[locust_csv.NAME]),
+        "Type": lambda line: str(line[locust_csv.TYPE]),
+        "Requests": lambda line: count(line[locust_csv.REQUESTS]),
+        "Failures": lambda line: count(line[locust_csv.FAILURES]),
+        "Median": lambda line: seconds(line.get("Median Response Time")),
+        "Average": lambda line: seconds(line.get("Average Response Time")),
+        "95%": lambda line: seconds(line.get("95%")),
+        "Max": lambda line: seconds(line.get("Max Response Time")),
+        "Requests/s": lambda line: f"{line.get('Requests/s', float('nan')):.2f}",
+        "Invocations": lambda line: count(line["invocations"]),
+    }
+    for region in found:
+        columns[region] = lambda line, region=region: _region_cell(line, region)
+    return _table("Locust's own statistics, and the Regions of the same requests", columns, joined.to_dict("records"), texts=2)
+
+
+def _region_cell(line: Mapping[str, Any], region: str) -> str:
+    if not line["invocations"]:
+        return UNKNOWN
+    return f"{count(line[region])} ({percent(Proportion(int(line[region]), int(line['invocations'])))})"
+
+
+def _traffic_table(run: Run) -> Table | None:
+    columns: dict[str, Callable[[Any], str]] = {
+        "Consumer": lambda c: c.name,
+        "Pattern": lambda c: title_of(c.pattern),
+        "User class": lambda c: c.user_class,
+        "Asks for": lambda c: c.model if c.route == "gateway" else f"{c.model}, straight from Bedrock",
+        "Traffic": lambda c: ", ".join(
+            _plain(value) if key == "kind" else f"{key} {_plain(value)}" for key, value in c.traffic.items()
+        ),
+        "Quota": lambda c: f"{count(c.quota_rpm)}/min" if c.quota_rpm else UNKNOWN,
+        "Users": lambda c: count(c.users),
+    }
+    return _table("Who asked for what", columns, run.consumers, texts=5)
+
+
+def _deployments_table(run: Run) -> Table | None:
+    columns: dict[str, Callable[[Any], str]] = {
+        "Deployment": lambda d: d.id,
+        "Model group": lambda d: d.group,
+        "Model": lambda d: d.model_id,
+        "Profile": lambda d: d.profile or UNKNOWN,
+        "Account": lambda d: d.account_id or UNKNOWN,
+        "Falls back to": lambda d: listing(run.fallbacks.get(d.group, ())) or UNKNOWN,
+        "Quota": lambda d: f"{count(d.rpm)}/min" if d.rpm else UNKNOWN,
+    }
+    return _table("The gateway's deployments", columns, run.deployments, texts=6)
+
+
+def _self_check(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is known first, in a fixed order; whatever else was recorded under its own name."""
+    known = [(words, _shown(found[key], show)) for key, (words, show) in _SELF_CHECK.items() if key in found]
+    others = [(key.replace("_", " "), _plain(value)) for key, value in found.items()
+              if key not in _SELF_CHECK and key != "bottleneck"]  # fmt: skip
+    return known + others
+
+
+def _shown(value: Any, show: Callable[[Any], str]) -> str:
+    return show(value) if isinstance(value, int | float) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:,.1f} ms" if value < 1000 else seconds(value)
+
+
+def _per_second(distribution: Distribution) -> str:
+    return UNKNOWN if distribution.p50 is None else f"{distribution.p50:,.1f}"
