@@ -96,7 +96,7 @@ def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple
         Sts(credentials, roles, clock, SystemRandom()),
         Logs(journal, [settings.invocation_logging.log_group], clock),
     )
-    app = EmbeddedAws(world, credentials, services, Admin(health, world.faults, lateness, journal.stats))
+    app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats))
     config = uvicorn.Config(
         app,
         http=Protocol,

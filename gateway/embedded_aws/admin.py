@@ -9,9 +9,10 @@ from urllib.parse import parse_qs
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.embedded_aws.faults import AnyFault, FaultBoard
+from gateway.embedded_aws.faults import AnyFault
 from gateway.embedded_aws.pacing import Lateness
 from gateway.embedded_aws.wire import Request, Response
+from gateway.embedded_aws.world import World
 
 PREFIX = "/_embedded/"
 _FAULT: TypeAdapter[Any] = TypeAdapter(AnyFault)
@@ -21,12 +22,13 @@ class Admin:
     def __init__(
         self,
         health: Mapping[str, Any],
-        board: FaultBoard,
+        world: World,
         lateness: Lateness,
         journal_stats: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._health = health
-        self._board = board
+        self._world = world
+        self._board = world.faults
         self._lateness = lateness
         self._journal_stats = journal_stats
 
@@ -54,13 +56,14 @@ class Admin:
         """Starts at once, or `start_s` after this call."""
         try:
             fault = _FAULT.validate_python(orjson.loads(request.body))
+            self._world.settings.check_fault(fault)
             entry = self._board.add(fault, request.received_at)
         except orjson.JSONDecodeError as error:
             return _problem(400, f"the body is not valid JSON: {error}")
         except ValidationError as error:
             return _problem(400, "; ".join(_explain(fault) for fault in error.errors()))
         except ValueError as error:
-            return _problem(409, str(error))
+            return _problem(400, str(error))
         return _json({"name": entry.name, "started_at": entry.starts_at}, 201)
 
 

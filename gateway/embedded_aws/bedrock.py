@@ -12,13 +12,12 @@ from urllib.parse import unquote
 import orjson
 
 from gateway.embedded_aws import claude, converse, eventstream, nova
-from gateway.embedded_aws.bodies import Event, Format, Reply, invalid
+from gateway.embedded_aws.bodies import Event, Format, Reply, invalid, read_json
 from gateway.embedded_aws.credentials import Credential
 from gateway.embedded_aws.faults import UNEXPECTED, Call, ConnectionIsReset, StreamBreak
 from gateway.embedded_aws.iam import authorize_invocation
 from gateway.embedded_aws.invocation_log import MAX_INLINE_BODY_BYTES
 from gateway.embedded_aws.language import Answer, answer
-from gateway.embedded_aws.nova import read_json
 from gateway.embedded_aws.pacing import Lateness
 from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 from gateway.embedded_aws.world import Attempt, Invocation, World
@@ -76,8 +75,10 @@ class Bedrock:
         if reply.latency_ms:
             await asyncio.sleep(reply.latency_ms / 1000)
         content = body_format.response(reply)
-        self._world.end(invocation, reply.output_tokens, logged_input, content)
-        return Response(200, _headers(operation, reply), orjson.dumps(content))
+        encoded = orjson.dumps(content)
+        logged_output = content if len(encoded) <= MAX_INLINE_BODY_BYTES else None
+        self._world.end(invocation, reply.output_tokens, logged_input, logged_output)
+        return Response(200, _headers(operation, reply), encoded)
 
     async def _stream(
         self, invocation: Invocation, reply: Reply, body_format: Format, logged_input: Any
@@ -157,7 +158,10 @@ def _request_metadata(request: Request, body: dict[str, Any], operation: str) ->
     header = request.headers.get("x-amzn-bedrock-request-metadata")
     if header is None:
         return None
-    metadata: dict[str, str] = read_json(header.encode())
+    try:
+        metadata = read_json(header.encode())
+    except ValueError:
+        metadata = {"": None}
     if not all(isinstance(value, str) for value in metadata.values()):
         raise invalid("The request metadata must be a JSON object of strings.")
     return metadata
@@ -172,6 +176,8 @@ def _logged_input(body: dict[str, Any], operation: str) -> dict[str, Any]:
 
 def _logged_stream(reply: Reply, body_format: Format, events: Sequence[Event], sent: int) -> Any:
     """ConverseStream is logged as one body, InvokeModelWithResponseStream as its events."""
+    if sum(len(event.frame) for event in events) > MAX_INLINE_BODY_BYTES:
+        return None
     if body_format is not converse:
         return [event.content for event in events]
     if sent < len(reply.answer.tokens):

@@ -6,6 +6,7 @@ functions of `Format`; pure.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ import orjson
 from gateway.embedded_aws import eventstream
 from gateway.embedded_aws.language import Answer, Ask
 from gateway.embedded_aws.wire import AwsError
+
+_MAX_DEPTH = 100  # far beyond any real body, and well below what writing it again takes
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,28 @@ class Format(Protocol):
 
     def closing(self, reply: Reply) -> Sequence[Event]:
         """Sent after the last token."""
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """A JSON object; ValueError says what else it is."""
+    if body.count(b"{") + body.count(b"[") > _MAX_DEPTH and _depth(body) > _MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    content = orjson.loads(body)
+    if type(content) is not dict:
+        raise ValueError("not an object")
+    return content
+
+
+def _depth(body: bytes) -> int:
+    """How deep brackets go, those inside strings not counted."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(body):
+        if bracket in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in b"}]":
+            depth -= 1
+    return deepest
 
 
 def chunk(content: dict[str, Any]) -> Event:

@@ -14,7 +14,7 @@ from gateway.embedded_aws.converse import (
     TOKENS_PER_TOOL,
 )
 from gateway.embedded_aws.language import Ask, Tool, count_tokens, json_text
-from gateway.embedded_aws.nova import read_json
+from gateway.embedded_aws.nova import read_body
 
 _KEYS = frozenset(
     {
@@ -27,7 +27,7 @@ _VERSION = "bedrock-2023-05-31"
 
 
 def parse(body: bytes, max_output_tokens: int) -> tuple[Ask, dict[str, Any]]:
-    content = read_json(body)
+    content = read_body(body)
     _check(content, max_output_tokens)
     input_tokens = TOKENS_PER_REQUEST
     prompt = ""
@@ -153,7 +153,7 @@ def _check_messages(messages: list[Any]) -> None:
             )
         called = {block["id"] for block in blocks if block["type"] == "tool_use"}
     if messages[0]["role"] != "user":
-        raise invalid("messages: first message must use the \"user\" role")
+        raise invalid('messages: first message must use the "user" role')
 
 
 # What each kind of block must have as a text.
@@ -195,7 +195,7 @@ def _tool(content: dict[str, Any]) -> Tool | None:
         return None
     else:
         tool = next(iter(tools.values()))
-    return Tool(tool["name"], tool.get("input_schema") or {})
+    return Tool(tool["name"], tool.get("input_schema"))
 
 
 def response(reply: Reply) -> dict[str, Any]:

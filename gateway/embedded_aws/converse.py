@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.embedded_aws import eventstream, shapes
-from gateway.embedded_aws.bodies import Event, Reply, invalid, padding
+from gateway.embedded_aws.bodies import Event, Reply, invalid, padding, read_json
 from gateway.embedded_aws.language import Ask, Tool, count_tokens, json_text
 from gateway.embedded_aws.wire import AwsError
 
@@ -23,20 +23,13 @@ _check = shapes.input_check("bedrock-runtime", "Converse", without=("modelId",))
 
 
 def parse(body: bytes, max_output_tokens: int) -> tuple[Ask, dict[str, Any]]:
-    content = read_json(body)
+    try:
+        content = read_json(body or b"{}")
+    except ValueError:
+        raise AwsError(400, "SerializationException", "The request body is not a JSON object.") from None
     shapes.validate(content, _check)
     check_conversation(content)
     return ask(content, max_output_tokens), content
-
-
-def read_json(body: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError:
-        raise AwsError(400, "SerializationException", "The request body is not valid JSON.") from None
-    if type(content) is not dict:
-        raise AwsError(400, "SerializationException", "Start of structure expected.")
-    return content
 
 
 def check_conversation(content: dict[str, Any]) -> None:
@@ -143,7 +136,7 @@ def _tool(tool_config: dict[str, Any], last_turn: Sequence[dict[str, Any]]) -> T
         return None
     else:
         spec = next(iter(specs.values()))
-    return Tool(spec["name"], spec["inputSchema"].get("json") or {})
+    return Tool(spec["name"], spec["inputSchema"].get("json"))
 
 
 def response(reply: Reply) -> dict[str, Any]:

@@ -46,9 +46,7 @@ def create(settings: Embedded, rng: Random) -> tuple[list[Identity], list[Role]]
             arn=_role_arn(role.account, role.name),
             role_id="AROA" + _characters(rng, _ID_CHARACTERS, 17),
             trust=Policy.parse_trust(least_privilege.trust_policy(arns[role.trusted])),
-            policies=(
-                Policy.parse(least_privilege.policy(account_id=role.account, log_group=log_group, uses=uses)),
-            ),
+            policies=(Policy.parse(least_privilege.policy(account_id=role.account, log_group=log_group, uses=uses)),),
         )
         for role in settings.roles
     ]

@@ -3,7 +3,6 @@ same tokens, and the same question gets the same answer."""
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,9 @@ StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
 # yields for prose. No provider publishes its tokenizer, so no count here claims to be theirs.
 _TOKEN = re.compile(r"\s*(?:\w{1,6}|[^\w\s])|\s+$")
 
+_REMEMBERED_CHARACTERS = 2_048  # prompts repeat; what is remembered of them stays below a few megabytes
+_COUNTED_CHARACTERS = 65_536
+
 # Every word of at most six letters: with its space it is one token, so an answer of n words is n tokens.
 _WORDS = (
     "the", "gate", "holds", "and", "each", "call", "finds", "its", "way", "while", "one", "Region", "rests",
@@ -31,11 +33,14 @@ _WORDS = (
 )  # fmt: skip
 _SENTENCE_WORDS = 11
 
+_EXAMPLE_DEPTH = 8
+_EXAMPLE_ITEMS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     name: str
-    schema: Mapping[str, Any]
+    schema: Any  # JSON schema, as it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,17 @@ def split_tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-@lru_cache(maxsize=1024)
 def count_tokens(text: str) -> int:
+    """Exact for texts up to 64 Ki characters; beyond that in proportion, so that no text holds others up."""
+    if len(text) <= _REMEMBERED_CHARACTERS:
+        return _count_tokens(text)
+    if len(text) <= _COUNTED_CHARACTERS:
+        return len(split_tokens(text))
+    return len(split_tokens(text[:_COUNTED_CHARACTERS])) * len(text) // _COUNTED_CHARACTERS
+
+
+@lru_cache(maxsize=1024)
+def _count_tokens(text: str) -> int:
     return len(split_tokens(text))
 
 
@@ -126,23 +140,35 @@ def _call(tool: Tool, ask: Ask) -> Answer:
     return Answer(tokens, "tool_use", tool_name=tool.name, tool_input=arguments)
 
 
-def example(schema: Mapping[str, Any], text: str) -> Any:
-    """A value that fits a JSON schema's types: strings echo the text, the rest is the least that is valid."""
-    if enum := schema.get("enum"):
+def example(schema: Any, text: str, depth: int = 0) -> Any:
+    """A value that fits a JSON schema's types: strings echo the text, the rest is the least that is valid.
+
+    Takes any JSON, as schemas come from outside; what is not understood counts as a string, and what is too deep or
+    too long is cut.
+    """
+    if not isinstance(schema, dict) or depth > _EXAMPLE_DEPTH:
+        return {}
+    if isinstance(enum := schema.get("enum"), list) and enum:
         return enum[0]
     if "const" in schema:
         return schema["const"]
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    if isinstance(kind, list):
-        kind = kind[0] if kind else "string"
+    kind = schema.get("type", "object" if "properties" in schema or depth == 0 else "string")
+    if isinstance(kind, list) and kind:
+        kind = kind[0]
     match kind:
         case "object":
-            properties = schema.get("properties") or {}
-            return {name: example(properties.get(name, {}), text) for name in schema.get("required", properties)}
+            properties = schema.get("properties")
+            properties = properties if isinstance(properties, dict) else {}
+            required = schema.get("required", list(properties))
+            names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+            return {name: example(properties.get(name, {}), text, depth + 1) for name in names}
         case "array":
-            return [example(schema.get("items") or {}, text) for _ in range(schema.get("minItems", 0))]
+            count = schema.get("minItems", 0)
+            count = min(count, _EXAMPLE_ITEMS) if isinstance(count, int) else 0
+            return [example(schema.get("items", {}), text, depth + 1) for _ in range(count)]
         case "integer" | "number":
-            return schema.get("minimum", 0)
+            least = schema.get("minimum", 0)
+            return least if isinstance(least, int | float) else 0
         case "boolean":
             return True
         case "null":
@@ -153,4 +179,4 @@ def example(schema: Mapping[str, Any], text: str) -> Any:
 
 def json_text(value: Any) -> str:
     """A JSON value as the text a model reads."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

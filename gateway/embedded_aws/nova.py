@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from gateway.embedded_aws import converse, shapes
-from gateway.embedded_aws.bodies import Event, Reply, chunk, invalid
+from gateway.embedded_aws.bodies import Event, Reply, chunk, invalid, read_json
 from gateway.embedded_aws.language import Ask
 from gateway.embedded_aws.wire import AwsError
 
@@ -20,7 +18,7 @@ _check = shapes.input_check("bedrock-runtime", "Converse", without=("modelId",))
 
 
 def parse(body: bytes, max_output_tokens: int) -> tuple[Ask, dict[str, Any]]:
-    content = read_json(body)
+    content = read_body(body)
     if "messages" not in content:
         raise _malformed("#: required key [messages] not found")
     for key in content:
@@ -39,14 +37,12 @@ def parse(body: bytes, max_output_tokens: int) -> tuple[Ask, dict[str, Any]]:
     return converse.ask(content, max_output_tokens), content
 
 
-def read_json(body: bytes) -> dict[str, Any]:
+def read_body(body: bytes) -> dict[str, Any]:
+    """InvokeModel's body, whatever model it is for."""
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return read_json(body)
+    except ValueError:
         raise invalid("Malformed input request, please reformat your input and try again.") from None
-    if type(content) is not dict:
-        raise _malformed("#: expected type: JSONObject")
-    return content
 
 
 def _malformed(fault: str) -> AwsError:

@@ -163,7 +163,7 @@ def _authorizer(caller: Caller, credential: Credential) -> Callable[[str, Any], 
 def _logs_error_response(error: AwsError, request_id: str) -> Response:
     member = "Message" if error.code == "AccessDeniedException" else "message"
     return Response(
-        error.status,
+        400 if error.status < 500 else error.status,  # JSON 1.1 knows no other client error
         {"content-type": "application/x-amz-json-1.1", "x-amzn-requestid": request_id},
         orjson.dumps({"__type": error.code, member: error.message}),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+import difflib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from gateway.embedded_aws.faults import AnyFault
+from gateway import inference_profiles
+from gateway.embedded_aws.faults import AnyFault, Fault
 from gateway.embedded_aws.quotas import Limits, WindowKind
 from gateway.inference_profiles import COMMERCIAL_REGIONS
 from gateway.settings import Count, Positive, Seconds, Strict
@@ -127,15 +130,15 @@ class Role(Strict):
 
 
 class Embedded(Strict):
-    """The whole of embedded.yaml."""
+    """The whole of embedded.yaml. Sections are checked against those above them."""
 
     seed: int = 0
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     regions: Annotated[list[str], Field(min_length=1)]  # where the accounts may call; the first is their default
+    models: Annotated[dict[str, Model], Field(min_length=1)]
     accounts: Annotated[list[Account], Field(min_length=1)]
     account_template: AccountTemplate = AccountTemplate()
     roles: list[Role] = Field(default_factory=list)
-    models: Annotated[dict[str, Model], Field(min_length=1)]
     latency: Latency
     answer_tokens: Length
     quota: Quota = Quota()
@@ -145,40 +148,96 @@ class Embedded(Strict):
     invocation_logging: InvocationLogging = InvocationLogging()
     faults: list[AnyFault] = Field(default_factory=list)
 
-    @field_validator("regions")
+    @field_validator("regions", "destinations")
     @classmethod
-    def _known_regions(cls, names: list[str]) -> list[str]:
-        return list(map(_region, names))
-
-    @field_validator("destinations")
-    @classmethod
-    def _known_destinations(cls, destinations: dict[str, Destination]) -> dict[str, Destination]:
-        for name in destinations:
+    def _known_regions(cls, names: Any) -> Any:
+        for name in names:
             _region(name)
-        return destinations
+        return names
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Embedded:
-        for what in ("id", "profile"):
-            seen: set[str] = set()
-            for account in self.all_accounts():
-                value = getattr(account, what)
-                if value in seen:
-                    raise ValueError(f"two accounts have the {what} {value!r}")
-                seen.add(value)
-        return self
+    @field_validator("accounts")
+    @classmethod
+    def _accounts(cls, accounts: list[Account], info: ValidationInfo) -> list[Account]:
+        _check_distinct(accounts)
+        for account in accounts:
+            _check_quotas(account.quotas, info)
+        return accounts
 
-    @model_validator(mode="after")
-    def _roles_between_accounts(self) -> Embedded:
-        ids = {account.id for account in self.all_accounts()}
-        profiles = {account.profile for account in self.all_accounts()}
-        for role in self.roles:
-            if role.account not in ids:
-                raise ValueError(f"role {role.name!r}: there is no account {role.account!r}")
-            if role.trusted not in profiles:
-                raise ValueError(f"role {role.name!r}: there is no profile {role.trusted!r}")
-        return self
+    @field_validator("account_template")
+    @classmethod
+    def _template(cls, template: AccountTemplate, info: ValidationInfo) -> AccountTemplate:
+        _check_quotas(template.quotas, info)
+        _check_distinct([*info.data.get("accounts", []), *template.accounts()])
+        return template
 
-    def all_accounts(self) -> Iterator[Account]:
-        yield from self.accounts
-        yield from self.account_template.accounts()
+    @field_validator("roles")
+    @classmethod
+    def _roles(cls, roles: list[Role], info: ValidationInfo) -> list[Role]:
+        accounts = _accounts_of(info.data)
+        for role in roles:
+            _check_known("account", role.account, {account.id for account in accounts})
+            _check_known("profile", role.trusted, {account.profile for account in accounts})
+        return roles
+
+    @field_validator("quotas")
+    @classmethod
+    def _quotas(cls, quotas: dict[str, Quota], info: ValidationInfo) -> dict[str, Quota]:
+        _check_quotas(quotas, info)
+        return quotas
+
+    @field_validator("faults")
+    @classmethod
+    def _faults(cls, faults: list[Fault], info: ValidationInfo) -> list[Fault]:
+        for fault in faults:
+            _check_fault(fault, info.data)
+        return faults
+
+    def check_fault(self, fault: Fault) -> None:
+        """ValueError for a fault that could never strike, because what it names does not exist."""
+        _check_fault(fault, dict(self))
+
+    def all_accounts(self) -> list[Account]:
+        return _accounts_of(dict(self))
+
+
+# What follows takes the sections by name, for it serves validators, which run before there is an Embedded; a section
+# that is itself wrong is missing then.
+
+
+def _accounts_of(sections: Mapping[str, Any]) -> list[Account]:
+    template: AccountTemplate = sections.get("account_template", AccountTemplate())
+    return [*sections.get("accounts", []), *template.accounts()]
+
+
+def _targets_of(sections: Mapping[str, Any]) -> set[str]:
+    """Every model and inference profile that there is."""
+    models = sections.get("models", {})
+    profiles = inference_profiles.PROFILES.values()
+    return {*models, *(profile.id for profile in profiles if profile.foundation_model_id in models)}
+
+
+def _check_fault(fault: Fault, sections: Mapping[str, Any]) -> None:
+    if fault.account is not None:
+        _check_known("account", fault.account, {account.id for account in _accounts_of(sections)})
+    if fault.model is not None:
+        _check_known("model or inference profile", fault.model, _targets_of(sections))
+    if fault.region is not None:
+        _region(fault.region)
+
+
+def _check_quotas(quotas: Mapping[str, Quota], info: ValidationInfo) -> None:
+    for target in quotas:
+        _check_known("model or inference profile", target, _targets_of(info.data))
+
+
+def _check_distinct(accounts: Sequence[Account]) -> None:
+    for what, values in (("id", [a.id for a in accounts]), ("profile", [a.profile for a in accounts])):
+        repeated = [value for value, count in Counter(values).items() if count > 1]
+        if repeated:
+            raise ValueError(f"two accounts have the {what} {repeated[0]!r}: give each its own")
+
+
+def _check_known(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise ValueError(f"there is no {what} {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
