@@ -212,5 +212,5 @@ def _session_policy(parameters: Mapping[str, str]) -> tuple[Policy, ...]:
         raise AwsError(400, "PackedPolicyTooLarge", text)
     try:
         return (Policy.parse(json.loads(document), session=True),)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AwsError(400, "MalformedPolicyDocument", f"This policy contains invalid Json: {error}") from None

@@ -256,6 +256,20 @@ def test_the_trust_policy_command():
     assert "'me' is not the ARN of a user or role." in wrong.output
 
 
+@pytest.mark.parametrize("profile", ["account-one", "account-two"])
+def test_every_deployment_of_the_shipped_configuration_may_be_called(profile):
+    config = settings.load_config()
+    uses = profile_uses(config, settings.load_patterns(None, config), profile)
+    policies = [Policy.parse(policy(account_id=ACCOUNT, log_group=GROUP, uses=uses))]
+    deployments = [entry for entry in config.model_list if entry.litellm_params.aws_profile_name == profile]
+    assert deployments
+    for entry in deployments:
+        model_call("InvokeModel", entry.bedrock_model_id)(policies)
+        model_call("InvokeModelWithResponseStream", entry.bedrock_model_id)(policies)
+    if profile == config.aws.profile_name:
+        model_call("InvokeModel", config.cris.model_id)(policies)
+
+
 def test_the_shipped_configuration_renders_from_the_command_line():
     root = Path(__file__).resolve().parents[2]
     for profile in ("primary", "secondary"):

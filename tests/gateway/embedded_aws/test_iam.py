@@ -1,6 +1,8 @@
 """Policies: what is refused at parsing, what is allowed, what is denied, and in which words."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.embedded_aws.iam import Policy, authorize, authorize_invocation
 from gateway.embedded_aws.wire import AwsError, Caller
@@ -98,6 +100,24 @@ def test_actions(pattern, action, matches):
 )
 def test_resources(pattern, resource, matches):
     assert (decide([policy(statement(resource=pattern))], resource=resource) is None) == matches
+
+
+def glob(pattern, text):
+    """What * and ? mean, said in the plainest way."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return any(glob(pattern[1:], text[start:]) for start in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("?", text[0]) and glob(pattern[1:], text[1:])
+
+
+@given(pattern=st.text("ab:*?.", max_size=8), text=st.text("ab:.\n", max_size=8))
+def test_wildcards_mean_what_they_say(pattern, text):
+    assert (decide([policy(statement(resource=pattern))], resource=text) is None) == glob(pattern, text)
+
+
+def test_a_pattern_full_of_stars_is_decided_all_the_same():
+    assert decide([policy(statement(resource="*a" * 1_000))], resource="a" * 999 + "b") == SILENT
 
 
 def test_lists_mean_any_of_them():
@@ -273,6 +293,13 @@ def test_a_profiles_arn_is_checked_as_it_is_written():
     assert invoke(statement(resource=[PROFILE, *(MODEL.format(r) for r in US)]), model_id=PROFILE) is None
     foreign = PROFILE.replace("111111111111", "222222222222")
     assert invoke(statement(resource=[PROFILE, *(MODEL.format(r) for r in US)]), model_id=foreign) == foreign
+
+
+@given(model_id=st.text(max_size=40), region=st.sampled_from(["us-east-1", "eu-west-1"]))
+def test_any_model_id_gets_a_decision(model_id, region):
+    stranger = Caller("AKIAX", "111111111111", USER.principal_arn, "AIDAX", region, "bedrock")
+    with pytest.raises(AwsError, match="is not authorized to perform: bedrock:InvokeModel"):
+        authorize_invocation(stranger, (), "bedrock:InvokeModel", model_id)
 
 
 # --- parsing ----------------------------------------------------------------------------------------------------

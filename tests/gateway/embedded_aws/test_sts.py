@@ -4,7 +4,7 @@ import datetime
 import io
 import json
 import random
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import boto3
 import botocore.auth
@@ -12,6 +12,8 @@ import botocore.config
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.embedded_aws.credentials import Credential, Credentials
 from gateway.embedded_aws.iam import Policy
@@ -252,7 +254,12 @@ def test_a_session_policy_narrows_the_session(clock):
 
 @pytest.mark.parametrize(
     ("document", "code"),
-    [("{", "MalformedPolicyDocument"), ("{}", "MalformedPolicyDocument"), (" " * 2049, "PackedPolicyTooLarge")],
+    [
+        ("{", "MalformedPolicyDocument"),
+        ("{}", "MalformedPolicyDocument"),
+        ("[" * 2048, "MalformedPolicyDocument"),
+        (" " * 2049, "PackedPolicyTooLarge"),
+    ],
 )
 def test_a_session_policy_that_cannot_be_read(clock, document, code):
     world = World(clock, roles=[Role(ROLE, "AROAEXAMPLE", trust(USER), ())])
@@ -278,6 +285,24 @@ def test_operations_that_do_not_exist(clock):
     assert raw(clock, b"Action=GetCallerIdentity")[2].endswith("for version NO_VERSION_SPECIFIED")
     assert raw(clock, b"")[:2] == (400, "MissingAction")
     assert raw(clock, b"\xff\xfe%ZZ&&=&")[:2] == (400, "MissingAction")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parameters=st.dictionaries(
+        st.sampled_from(["Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"]),
+        st.one_of(st.text(max_size=30), st.sampled_from(["AssumeRole", "2011-06-15", ROLE, "s1", "900", "{}", "[[]]"])),
+    )
+)
+def test_nonsense_gets_an_answer_of_sts_and_not_a_crash(clock, parameters):
+    world = World(clock, roles=[Role(ROLE, "AROAEXAMPLE", trust(USER), ())])
+    request = Request("POST", "/", "", {}, urlencode(parameters).encode(), clock())
+    caller = Caller("AKIAEXAMPLE", "111111111111", USER, "AIDAEXAMPLE", "us-east-1", "sts")
+    try:
+        status = world.sts.handle(request, caller, world.credentials.find("AKIAEXAMPLE")).status
+    except AwsError as error:
+        status = error.status
+    assert status in (200, 400, 403)
 
 
 def test_missing_parameters_are_named(clock):
