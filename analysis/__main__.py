@@ -81,14 +81,18 @@ def _fetch(console: Console, run: Path) -> files.FetchLog:
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} answers in CloudWatch"),
         TextColumn("[dim]{task.fields[waited]}"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=0, waited="")
+    if console.is_terminal:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("", total=0, waited="")
 
-        def tell(progress: cloudwatch.Progress) -> None:
-            waited = f"{progress.waited_s:.0f} of at most {progress.deadline_s:.0f} s"
-            bar.update(task, completed=progress.found, total=progress.wanted, waited=waited)
+            def tell(progress: cloudwatch.Progress) -> None:
+                waited = f"{progress.waited_s:.0f} of at most {progress.deadline_s:.0f} s"
+                bar.update(task, completed=progress.found, total=progress.wanted, waited=waited)
 
-        log = cloudwatch.fetch(run, tell)
+            log = cloudwatch.fetch(run, tell)
+    else:
+        console.print("waiting for logs")
+        log = cloudwatch.fetch(run)
     found = f"{log.answered - log.missing:,} of {log.answered:,} answers found in CloudWatch"
     counts = f"{found}, {log.invocations:,} invocations, {log.waited_s:.1f} s"
     console.print(counts, style="" if log.complete else "yellow", highlight=False)
@@ -121,7 +125,12 @@ def _complain(error: Exception) -> None:
 
 def _run() -> None:
     try:
-        main()
+        main(standalone_mode=False)  # where Ctrl-C would exit with 1, which means that a claim fails
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UNUSABLE)
+    except click.Abort:
+        sys.exit(128 + signal.SIGINT)
     except (files.RunFolderError, cloudwatch.FetchError) as error:
         _complain(error)
         sys.exit(UNUSABLE)

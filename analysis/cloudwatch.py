@@ -387,14 +387,17 @@ def _explain(error: Exception, run: Run, profile: str) -> str:
             "AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE at the files that have it."
         )
     if isinstance(error, _NO_CREDENTIALS):
-        return f"AWS profile {profile!r} has no usable credentials: {error} Log in, or renew them, and fetch again."
+        why = _sentence(error)
+        return f"AWS profile {profile!r} has no usable credentials: {why} Log in, or renew them, and fetch again."
     if isinstance(error, _UNREACHABLE):
         if embedded:
             return _embedded_ended(run)
-        return f"CloudWatch Logs cannot be reached: {error} Look at the network, AWS_ENDPOINT_URL and the Region."
+        why = _sentence(error)
+        return f"CloudWatch Logs cannot be reached: {why} Look at the network, AWS_ENDPOINT_URL and the Region."
     if not isinstance(error, aws.ClientError):
         return f"CloudWatch Logs could not be asked with AWS profile {profile!r}: {error}"
-    code, message = (error.response.get("Error", {}).get(key, "") for key in ("Code", "Message"))
+    said = error.response.get("Error", {})
+    code, message = said.get("Code", ""), _sentence(said.get("Message", ""))
     if code in ("AccessDeniedException", "AccessDenied"):
         operation = error.operation_name
         return (
@@ -412,6 +415,10 @@ def _explain(error: Exception, run: Run, profile: str) -> str:
             "aws.bedrock_log_group_name in config.yaml to the group that it writes to."
         )
     return f"CloudWatch Logs refused the query of AWS profile {profile!r}: {code}: {message}"
+
+
+def _sentence(text: object) -> str:
+    return f"{str(text).rstrip('.')}."
 
 
 def _embedded_ended(run: Run) -> str:

@@ -186,10 +186,8 @@ class _Column:
 
     @property
     def dtype(self) -> Any:
-        if self.name == "request_id":
-            return object  # all distinct: categories would cost more than they save
         if self.type is str:
-            return "category"
+            return object  # not category: reading those, pandas makes numbers of account ids
         return "float64" if self.optional else {float: "float64", int: "int64", bool: "bool"}[self.type]
 
     @property
@@ -232,14 +230,12 @@ def _read_csv(file: Path, row: type[Record] | type[Invocation]) -> pd.DataFrame:
         )
     except (ValueError, OverflowError) as error:  # pandas' ParserError and UnicodeDecodeError are ValueErrors
         raise RunFolderError(_locate_fault(file, columns) or f"{file}: cannot be read: {error}") from None
-    required = [column.name for column in columns if column.is_float and not column.optional]
-    if not _finite(frame[required]) and (fault := _locate_fault(file, columns)):
+    required = (column.name for column in columns if column.is_float and not column.optional)
+    finite = all(math.isfinite(frame[name].to_numpy().sum()) for name in required)
+    if not finite and (fault := _locate_fault(file, columns)):
         raise RunFolderError(fault)
-    return frame
-
-
-def _finite(frame: pd.DataFrame) -> bool:
-    return all(math.isfinite(frame[name].sum()) for name in frame)
+    # Request ids are all distinct: as categories they would cost more than they save.
+    return frame.astype({c.name: "category" for c in columns if c.type is str and c.name != "request_id"})
 
 
 def _check_ends(file: Path, row: type[Record] | type[Invocation]) -> None:

@@ -121,10 +121,18 @@ def sent(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def consumers(rows: pd.DataFrame) -> list[ConsumerRow]:
-    """One row per pattern and consumer, in the order of their first request."""
+    """One row per pattern and consumer, pattern by pattern, in the order in which they were to begin."""
     requests = sent(rows)
     groups = requests.groupby(["pattern", "consumer"], sort=False, observed=True)
-    return [_consumer(str(pattern), str(consumer), part) for (pattern, consumer), part in groups]
+    found = [
+        (part["intended_at"].min(), str(consumer), _consumer(str(pattern), str(consumer), part))
+        for (pattern, consumer), part in groups
+    ]
+    begins: dict[str, float] = {}
+    for at, _, row in found:
+        begins[row.pattern] = min(at, begins.get(row.pattern, at))
+    found.sort(key=lambda entry: (begins[entry[2].pattern], entry[2].pattern, entry[0], entry[1]))
+    return [row for _, _, row in found]
 
 
 def _consumer(pattern: str, consumer: str, part: pd.DataFrame) -> ConsumerRow:

@@ -33,8 +33,9 @@ def show(
         here = rows[rows["pattern"] == pattern]
         console.print(Rule(Text(title(pattern), style="bold"), style="dim", align="left"))
         for table in tables(folder.run, pattern, here):
-            console.print(Padding(table, (1, 0, 0, 2)))
-        console.print(Padding(verdict_lines([v for v in verdicts if v.pattern == pattern]), (1, 0, 1, 2)))
+            console.print(Padding(table, (1, 0, 0, 2), expand=False))
+        answers = verdict_lines([verdict for verdict in verdicts if verdict.pattern == pattern])
+        console.print(Padding(answers, (1, 0, 1, 2), expand=False))
     fetched = folder.invocations is not None
     console.print(ledger_lines(metrics.ledger(folder.run, rows, folder.locust, fetched)))
     console.print()
@@ -70,7 +71,7 @@ _WITH_OWN_TABLE = {"primaries_filled", "overflow_answered_by_fallback", "regions
 
 def _table(*headings: str) -> Table:
     """The first column is text, the others numbers; a heading of "" is a bar."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
@@ -195,7 +196,8 @@ def ledger_lines(ledger: metrics.Ledger) -> RenderableType:
     counts.add_row("CloudWatch", found if ledger.fetched else UNKNOWN)
     problems = [Text(f"· {problem}", style="yellow") for problem in ledger.problems()]
     heading = Text("The ledger closes" if ledger.closes else "The ledger does not close", style="bold")
-    return Group(Rule(heading, style="dim", align="left"), Padding(Group(counts, *problems), (1, 0, 0, 2)))
+    body = Padding(Group(counts, *problems), (1, 0, 0, 2), expand=False)
+    return Group(Rule(heading, style="dim", align="left"), body)
 
 
 def conclusion(folder: RunFolder, verdicts: Sequence[Verdict]) -> Panel:

@@ -82,8 +82,9 @@ def _weighed(
 
 
 def _fetch_hint(folder: files.RunFolder) -> str:
-    why = f"{folder.fetch.reason} " if folder.fetch and folder.fetch.reason else ""
-    return f"{why}Run `python -m analysis fetch {folder.path}` again in a minute."
+    if folder.fetch and folder.fetch.reason:
+        return f"{folder.fetch.reason} `python -m analysis all {folder.path}` asks again."
+    return f"Run `python -m analysis all {folder.path}` again in a minute."
 
 
 def _open(verdict: Verdict, reason: str) -> Verdict:

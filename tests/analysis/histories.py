@@ -1,0 +1,113 @@
+"""Histories written by hand: a line for each request, in the words of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import files
+from analysis.join import join
+from analysis.model import (
+    INVOCATIONS_CSV,
+    LOCUST_STATS_CSV,
+    REQUESTS_CSV,
+    RUN_JSON,
+    Invocation,
+    Record,
+    Run,
+    RunAws,
+    RunClaim,
+    RunConsumer,
+    RunDeployment,
+    RunFetch,
+)
+
+T0 = 1_795_348_800.0  # 2026-11-22T12:00:00Z, a whole minute
+ONE, TWO = "111111111111", "222222222222"
+
+
+def record(consumer: str = "A", at: float = 5, request_id: str = "", **changes: Any) -> Record:
+    """An answered request of pattern "p", `at` seconds after T0."""
+    plain = Record(
+        run_id="r", pattern="p", user_class="User", consumer=consumer, intended_at=T0 + at, started_at=T0 + at,
+        latency_ms=500.0, ttft_ms=None, status=200, model_asked="group", deployment="group", retries=0, fallbacks=0,
+        request_id=request_id, error_type="", input_tokens=10, output_tokens=5, cost_usd=None,
+        gateway_overhead_ms=8.0,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def refused(consumer: str = "A", at: float = 5, **changes: Any) -> Record:
+    """A request that the gateway refused: a 429 without Bedrock's request id."""
+    return record(consumer, at, "", status=429, error_type="rate_limit_error", deployment="", **changes)
+
+
+def invocation(request_id: str, **changes: Any) -> Invocation:
+    plain = Invocation(
+        request_id=request_id, at=T0 + 5, account_id=ONE, source_region="us-east-1", inference_region="us-east-1",
+        model_id="model", operation="Converse", latency_ms=400.0, input_tokens=10, output_tokens=5, error_code="",
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def consumer(name: str = "A", **changes: Any) -> RunConsumer:
+    plain = RunConsumer(
+        pattern="p", name=name, user_class="User", route="gateway", model="group", profile=None, quota_rpm=None,
+        quota_tpm=None, users=1, traffic={},
+    )  # fmt: skip
+    return plain.model_copy(update=changes)
+
+
+def deployment(id: str = "group", **changes: Any) -> RunDeployment:
+    plain = RunDeployment(id=id, group="group", model_id="model", profile="one", account_id=ONE, rpm=None)
+    return plain.model_copy(update=changes)
+
+
+def run(
+    claims: Iterable[RunClaim] = (),
+    consumers: Iterable[RunConsumer] = (consumer(),),
+    deployments: Iterable[RunDeployment] = (deployment(),),
+    **changes: Any,
+) -> Run:
+    plain = Run(
+        id="r", patterns=("p",), started_at=T0, ended_at=T0 + 60, evidence="aws", versions={}, command="locust",
+        traffic="demo",
+        aws=RunAws(profiles=("one", "two"), accounts={"one": ONE, "two": TWO}, region="us-east-1", log_group="logs"),
+        fetch=RunFetch(deadline_s=10, poll_s=1), consumers=tuple(consumers), deployments=tuple(deployments),
+        fallbacks={}, claims=tuple(claims),
+    )  # fmt: skip
+    return plain.model_copy(update=changes)
+
+
+def claim(name: str, *consumers: str, at_least: int | None = None) -> RunClaim:
+    return RunClaim(pattern="p", claim=name, consumers=consumers, at_least=at_least)
+
+
+def write(
+    path: Path, of: Run, records: Iterable[Record], invocations: Iterable[Invocation] | None, locust: bool = True
+) -> Path:
+    """The run folder, as a run and a fetch leave it."""
+    records = list(records)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / RUN_JSON).write_text(of.model_dump_json())
+    (path / REQUESTS_CSV).write_text(Record.header_line() + "".join(one.line() for one in records))
+    if invocations is not None:
+        text = Invocation.header_line() + "".join(one.line() for one in invocations)
+        (path / INVOCATIONS_CSV).write_text(text)
+    if locust:
+        names = dict.fromkeys(one.consumer for one in records)
+        counts = [f"p,{name},{sum(one.consumer == name for one in records)},0\n" for name in names]
+        (path / LOCUST_STATS_CSV).write_text(
+            "Type,Name,Request Count,Failure Count\n" + "".join(counts) + f",Aggregated,{len(records)},0\n"
+        )
+    return path
+
+
+def rows(tmp_path: Path, records: Iterable[Record], invocations: Iterable[Invocation] | None = None) -> pd.DataFrame:
+    """What the judges get, through real files."""
+    folder = files.read(write(tmp_path / "run", run(), records, invocations))
+    return join(folder.records, folder.invocations)

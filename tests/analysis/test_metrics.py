@@ -1,0 +1,164 @@
+"""Numbers from histories that are short enough to count by hand."""
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import files, metrics, wording
+from analysis.join import join
+from analysis.metrics import Proportion, distribution
+from tests.analysis.histories import consumer, deployment, invocation, record, refused, rows, run, write
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775),  # Wilson's interval, from Newcombe 1998 and Brown, Cai & DasGupta 2001
+        (10, 10, 0.7225, 1.0),
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_intervals_are_those_of_the_literature(count: int, of: int, low: float, high: float) -> None:
+    assert Proportion(count, of).interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_a_proportion_of_nothing_is_unknown() -> None:
+    assert Proportion(0, 0).share is None
+    assert Proportion(0, 0).interval is None
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "text"),
+    [(0, 0, "—"), (0, 9, "0 %"), (9, 9, "100 %"), (999, 1000, "99.9 %"), (99_999, 100_000, "99.9 %"),
+     (1, 100_000, "0.1 %"), (2, 3, "66.7 %")],
+)  # fmt: skip
+def test_percentages_are_rounded_honestly(count: int, of: int, text: str) -> None:
+    assert wording.percent(Proportion(count, of)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "—"), (float("nan"), "—"), (412.4, "0.412 s"), (12_345, "12.3 s"), (185_000, "3 min 5 s")]
+)
+def test_durations(value: float | None, text: str) -> None:
+    assert wording.seconds(value) == text
+
+
+def test_a_long_list_says_how_much_more_there_is() -> None:
+    assert wording.listing(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
+    assert wording.listing(["B", "C"]) == "B and C"
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=700))
+def test_percentiles_are_samples_by_nearest_rank(values: list[float]) -> None:
+    found, ordered = distribution(np.array(values)), sorted(values)
+    assert found.n == len(values)
+    assert found.max == ordered[-1]
+    assert found.mean == pytest.approx(statistics.fmean(values))
+    for percent, needed, value in ((50, 5, found.p50), (95, 59, found.p95), (99, 299, found.p99)):
+        if len(values) < needed:
+            assert value is None
+        else:
+            assert value in values
+            assert sum(one <= value for one in values) * 100 >= percent * len(values)
+            assert sum(one < value for one in values) * 100 < percent * len(values)
+
+
+def test_what_was_not_measured_is_no_sample() -> None:
+    assert distribution(np.array([np.nan, 3.0])) == metrics.Distribution(1, 3.0, None, None, None, 3.0)
+    assert distribution(np.array([np.nan])).mean is None
+
+
+def test_a_consumers_row_counts_each_outcome_and_times_the_answered(tmp_path: Path) -> None:
+    joined = rows(
+        tmp_path,
+        [
+            record("A", request_id="1", latency_ms=400.0, cost_usd=0.25),
+            record("A", request_id="2", latency_ms=600.0, retries=2, fallbacks=1),
+            record("A", request_id="3", status=429, error_type="ThrottlingException", latency_ms=5.0),
+            record("A", status=0, error_type="timeout", latency_ms=60_000.0, input_tokens=None, output_tokens=None),
+            refused("A"),
+            record("B", 4, "4", started_at=record(at=4).started_at + 0.25),
+        ],
+        [invocation("1"), invocation("3", error_code="ThrottlingException")],
+    )
+    b, a = metrics.consumers(joined)
+    assert (a.consumer, a.sent, a.answered, a.refused_by_gateway, a.refused_by_bedrock, a.failed) == ("A", 5, 2, 1, 1, 1)
+    assert a.success == Proportion(2, 5)
+    assert (a.latency_ms.n, a.latency_ms.mean, a.latency_ms.max) == (2, 500.0, 600.0)
+    assert (a.input_tokens, a.output_tokens, a.cost_usd, a.retries, a.fallbacks, a.invocations) == (40, 20, 0.25, 2, 1, 2)
+    assert a.errors == {"ThrottlingException": 1, "timeout": 1, "rate_limit_error": 1}
+    assert (b.consumer, b.cost_usd, b.queued_ms.mean) == ("B", None, pytest.approx(250, abs=0.1))
+
+
+def test_output_speed_runs_from_the_first_content_to_the_last(tmp_path: Path) -> None:
+    at = record().intended_at
+    streamed = record(
+        request_id="1", started_at=at + 0.5, latency_ms=2700.0, ttft_ms=200.0, output_tokens=100, streamed=True
+    )
+    (row,) = metrics.consumers(rows(tmp_path, [streamed, record(request_id="2")]))
+    assert row.output_tokens_per_s.n == 1
+    assert row.output_tokens_per_s.mean == pytest.approx(50)  # 100 tokens in 2.7 - 0.5 - 0.2 s
+
+
+def test_regions_count_what_bedrock_served(tmp_path: Path) -> None:
+    joined = rows(
+        tmp_path,
+        [record(request_id=i) for i in "1234"],
+        [
+            invocation("1", inference_region="us-west-2"),
+            invocation("2"),
+            invocation("3", inference_region="us-west-2", latency_ms=None),
+            invocation("4", inference_region="us-east-2", error_code="ThrottlingException"),
+        ],
+    )
+    west, east = metrics.regions(joined)
+    assert (west.region, west.invocations, west.latency_ms.n) == ("us-west-2", Proportion(2, 3), 1)
+    assert (east.region, east.invocations) == ("us-east-1", Proportion(1, 3))
+
+
+def test_served_by_counts_answers_by_deployment(tmp_path: Path) -> None:
+    joined = rows(tmp_path, [record(deployment="a"), record(deployment="b"), record(deployment="b"), refused()])
+    assert [(row.deployment, row.requests) for row in metrics.served_by(joined)] == [
+        ("b", Proportion(2, 3)),
+        ("a", Proportion(1, 3)),
+    ]
+
+
+def test_a_ledger_that_closes(tmp_path: Path) -> None:
+    records = [record(request_id="1"), refused()]
+    folder = files.read(write(tmp_path, run(), records, [invocation("1"), invocation("2", error_code="Throttled")]))
+    ledger = metrics.ledger(folder.run, join(folder.records, folder.invocations), folder.locust, fetched=True)
+    assert ledger.closes
+    assert (ledger.sent, ledger.answered, ledger.refused_by_gateway, ledger.locust_sent) == (2, 1, 1, 2)
+    assert (ledger.invocations, ledger.unmatched_invocations) == (2, 1)
+    assert ledger.amplification == 2.0
+
+
+def test_a_ledger_that_does_not_says_where(tmp_path: Path) -> None:
+    records = [record(request_id="1"), record(request_id="2")]
+    folder = files.read(write(tmp_path, run(), records, [invocation("1")]))
+    assert folder.locust is not None
+    folder.locust.loc[0, "Request Count"] = 3
+    joined = join(folder.records, folder.invocations)
+    assert metrics.ledger(folder.run, joined, folder.locust, fetched=True).problems() == [
+        "Locust counted 3 requests of A, and the records hold 2.",
+        "CloudWatch has no invocation for 1 of 2 answered requests.",
+    ]
+    assert metrics.ledger(folder.run, joined, None, fetched=False).problems() == [
+        "Locust's statistics are missing, so nothing confirms that the records are complete.",
+        "CloudWatch was never asked.",
+    ]
+
+
+def test_the_accounts_of_a_consumer_are_those_of_its_deployments() -> None:
+    one = run(deployments=[deployment("d1"), deployment("d2", account_id=None, profile="two")])
+    assert metrics.accounts_of(one, consumer()) == {"111111111111", "222222222222"}
+    assert metrics.accounts_of(one, consumer(route="direct", profile="two")) == {"222222222222"}
+    assert metrics.accounts_of(run(deployments=[deployment(account_id=None, profile="x")]), consumer()) is None
+    assert metrics.accounts_of(one, consumer(model="none")) is None
