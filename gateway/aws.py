@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.child import Child, listening
-from gateway.settings import Config, ConfigError
+from gateway.embedded_aws.settings import Embedded
+from gateway.settings import Config, ConfigError, load
 
 Evidence = Literal["aws", "embedded"]
 
@@ -29,18 +30,18 @@ def choose(config: Config, option: str | None) -> Evidence:
     return "embedded" if option == "embedded" else "aws"
 
 
-def start_embedded(config: Config, embedded_config: Path, directory: Path) -> tuple[Child | None, dict[str, str]]:
+def start_embedded(embedded_config: Path, directory: Path) -> tuple[Child | None, dict[str, str]]:
     """The environment of the embedded AWS, and its process unless one was already running.
 
     Raises ConfigError when its port is taken by something else, ChildError when it does not come up.
     """
-    port = config.aws.embedded_port
+    port = load(embedded_config, Embedded).port
     if (running := _environment_of(port)) is not None:
         return None, running
     if listening(HOST, port):
         raise ConfigError(
-            f"aws.embedded_port: port {port} is in use by something that is not the embedded AWS. "
-            "End that, or set another port in config.yaml."
+            f"{embedded_config}: port: {port} is in use by something that is not the embedded AWS. "
+            "End that, or set another port."
         )
     state = directory / "aws"
     state.mkdir(mode=0o700)

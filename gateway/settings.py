@@ -46,7 +46,6 @@ class AwsSettings(Strict):
     secondary_profile_name: str
     region_name: str
     bedrock_log_group_name: str
-    embedded_port: Annotated[int, Field(ge=1, le=65535)] = 4566  # where the embedded AWS listens
 
 
 class LiteLlmSettings(Strict):

@@ -63,10 +63,10 @@ class Stack:
         assert self._directory is not None
         if self.evidence == "embedded":
             say("Starting the embedded AWS")
-            self._aws, environment = aws.start_embedded(self.config, self.files.embedded, self._directory)
+            self._aws, environment = aws.start_embedded(self.files.embedded, self._directory)
             aws.use(environment)
             if self._aws is None:
-                say(f"Using the embedded AWS that runs on port {self.config.aws.embedded_port}")
+                say("It is running already, and is used as it is")
         else:
             say("Using the real AWS, where every request costs money")
         self.accounts = aws.account_ids(self.config)

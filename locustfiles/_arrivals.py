@@ -10,7 +10,6 @@ import csv
 import math
 import random
 from collections.abc import Iterable, Iterator
-from itertools import count, takewhile
 from pathlib import Path
 
 from gateway.settings import Burst, ConfigError, Constant, Phases, Poisson, Ramp, Steps, Trace, Traffic
@@ -29,14 +28,12 @@ def arrivals(traffic: Traffic, seed: int, run_time_s: float | None = None) -> It
     if run_time_s is None:
         yield from _once(traffic, seed)
         return
-    if isinstance(traffic, Burst):
-        repeated: Iterable[float] = (
-            number * traffic.every_s for number in count() for _ in range(traffic.requests)
-        )  # fmt: skip
-    else:
-        period_s = math.ceil(length_s(traffic) / WINDOW_S) * WINDOW_S
-        repeated = (round_ * period_s + at for round_ in count() for at in _once(traffic, seed + round_))
-    yield from takewhile(lambda at: at < run_time_s, repeated)
+    period_s = traffic.every_s if isinstance(traffic, Burst) else math.ceil(length_s(traffic) / WINDOW_S) * WINDOW_S
+    once = traffic.model_copy(update={"repeat": 1}) if isinstance(traffic, Burst) else traffic
+    for number in range(math.ceil(run_time_s / period_s)):
+        for at in _once(once, seed + number):
+            if number * period_s + at < run_time_s:
+                yield number * period_s + at
 
 
 def _once(traffic: Traffic, seed: int) -> Iterator[float]:

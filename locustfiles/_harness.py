@@ -23,10 +23,11 @@ from locustfiles._clock import now
 from locustfiles._plan import Plan, aws_variables, longest_span_s, tenants
 from locustfiles._recording import RecordFile, unpack
 from locustfiles._senders import senders
-from locustfiles._terminal import complain, say, tell
+from locustfiles._terminal import complain, say, tell, tell_conclusion
 from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
 
 SPAWN_RATE = 100.0
+LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
 USAGE_ERROR = 2
 FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
 
@@ -47,6 +48,7 @@ class Harness:
         self._runs = Path(self._options.runs)
         self._recording: Recording | None = None
         self._conclusions: list[gevent.Greenlet] = []
+        self._concluded: Path | None = None  # the run folder that was judged last
         self._ended = False
 
     def start(self) -> None:
@@ -64,6 +66,7 @@ class Harness:
         listen.test_stopping.add_listener(self._on_test_stopping)
         listen.test_stop.add_listener(self._on_test_stop)
         listen.quitting.add_listener(self._on_quitting)
+        listen.quit.add_listener(self._on_quit)
         if isinstance(self._runner, MasterRunner):
             listen.worker_report.add_listener(self._on_worker_report)
             self._runner.register_message(FINISHED, self._on_finished)
@@ -213,6 +216,7 @@ class Harness:
         """Fetches, judges and reports, in a process that gevent has not patched: the way old runs are judged too."""
         command = [sys.executable, "-m", "analysis", "all", str(folder)]
         code = subprocess.run(command, check=False).returncode
+        self._concluded = folder
         if self._environment.process_exit_code != USAGE_ERROR:
             self._environment.process_exit_code = code
 
@@ -227,6 +231,11 @@ class Harness:
         self._runner.stop()  # after Ctrl-C Locust would stop it only once the exit code is settled
         gevent.joinall(self._conclusions)
         self.end()
+
+    def _on_quit(self, **_: Any) -> None:
+        """The last word is ours: Locust prints its own tables after the verdicts."""
+        if self._concluded:
+            tell_conclusion(self._concluded)
 
     def end(self) -> None:
         """Ends what we started."""
@@ -273,7 +282,7 @@ class Recording:
         """The plan, from now on: the start is set so that bursts fit into a quota window."""
         self.begun = True
         called_at = now()
-        self.start_at = start_at(called_at, longest_span_s(self._tenants.values()))
+        self.start_at = start_at(called_at + LEAD_S, longest_span_s(self._tenants.values()))
         run_time_s = self._options.run_time
         if run_time_s is not None and self.start_at - called_at >= run_time_s:
             self.start_at = called_at

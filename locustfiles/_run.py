@@ -7,6 +7,7 @@ nothing; its workers send, and stream their records to it.
 from __future__ import annotations
 
 import atexit
+import logging
 import sys
 from typing import Any
 
@@ -27,10 +28,8 @@ USAGE_ERROR = 2
 
 @events.init_command_line_parser.add_listener
 def _add_arguments(parser: LocustArgumentParser) -> None:
-    group = parser.add_argument_group("Gateway proof")
-
     def add(name: str, **kwargs: Any) -> None:
-        group.add_argument(name, env_var=f"LOCUST_{name.strip('-').replace('-', '_').upper()}", **kwargs)
+        parser.add_argument(name, env_var=f"LOCUST_{name.strip('-').replace('-', '_').upper()}", **kwargs)
 
     hidden: dict[str, Any] = {"include_in_web_ui": False}
     add("--gateway-config", default=str(Files.config), help="config.yaml: AWS, models, router", **hidden)
@@ -44,6 +43,7 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
 
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # Locust's level is INFO, where it tells of every client
     try:
         if isinstance(environment.runner, WorkerRunner):
             Worker(environment)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gevent.event import Event
 
+from locustfiles import _bedrock
 from locustfiles._arrivals import arrivals, deal
 from locustfiles._plan import Plan, Tenant
 
@@ -44,6 +45,9 @@ class Senders:
 
     def begin(self, plan: Plan, worker: str = "") -> None:
         self._senders = {name: Sender(plan, tenant, worker) for name, tenant in plan.tenants.items()}
+        for tenant in plan.tenants.values():
+            if tenant.route == "direct":
+                _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)  # made before anything is measured
         self._planned.set()
 
     def forget(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from analysis.model import Outcome, Record
+from analysis.model import REPORT_HTML, VERDICTS_JSON, Answer, Outcome, Record, worst
 
 _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
@@ -18,6 +20,8 @@ _STYLES = {
     Outcome.REFUSED_BY_BEDROCK: "yellow",
     Outcome.FAILED: "red",
 }
+
+_ANSWER_STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 
 
 def say(text: str) -> None:
@@ -44,3 +48,15 @@ def tell(record: Record) -> None:
         ),
         soft_wrap=True,
     )
+
+
+def tell_conclusion(folder: Path) -> None:
+    """In one line: what the verdicts come to, and where the report is."""
+    verdicts, report = folder / VERDICTS_JSON, folder / REPORT_HTML
+    if verdicts.exists() and report.exists():
+        answers = [Answer(verdict["answer"]) for verdict in json.loads(verdicts.read_text())["verdicts"]]
+        answer = worst(answers)
+        counts = ", ".join(f"{answers.count(kind)} {kind.value}" for kind in Answer if kind in answers)
+        _console.print(
+            Text.assemble((f"{answer.value} ", _ANSWER_STYLES[answer]), f"({counts}), report {report}"), soft_wrap=True
+        )
