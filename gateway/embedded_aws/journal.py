@@ -64,7 +64,7 @@ class LogGroup(NamedTuple):
 
 
 class Journal:
-    """One writer; queries may read from another thread."""
+    """For one thread; the Events that it gives may be read in another."""
 
     def __init__(self, directory: Path, clock: Callable[[], float], in_memory_bytes: int = 64 << 20) -> None:
         """Starts empty: files of an earlier journal in `directory` are overwritten."""
@@ -398,7 +398,7 @@ class Events:
         """Fields of which there is no column, from the records."""
         values: dict[str, list[Value]] = {name: [None] * len(rows) for name in names}
         fields = [name for name in names if name not in ("@message", "@ptr")]
-        for number, places in self._by_block(rows) if names else ():
+        for number, places in self._by_block(rows if names else rows[:0]):
             block = self._blocks[number]
             lines = block.store.lines() if names != ["@ptr"] else ()
             for place, position in zip(places.tolist(), (rows[places] - self._starts[number]).tolist(), strict=True):
@@ -414,10 +414,12 @@ class Events:
 
     def _by_block(self, rows: Index) -> Iterator[tuple[int, Index]]:
         """(number of a block, which of `rows` are in it)"""
+        if not len(rows):
+            return
         blocks = np.searchsorted(self._starts, rows, side="right") - 1
         order = np.argsort(blocks, kind="stable")
         numbers, first = np.unique(blocks[order], return_index=True)
-        return zip(numbers.tolist(), np.split(order, first[1:]), strict=True)
+        yield from zip(numbers.tolist(), np.split(order, first[1:]), strict=True)
 
     def _joined(self, part: Callable[[Block], npt.NDArray[Any]]) -> npt.NDArray[Any]:
         return np.concatenate([part(block) for block in self._blocks]) if self._blocks else np.zeros(0)

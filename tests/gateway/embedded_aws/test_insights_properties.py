@@ -256,8 +256,8 @@ def test_no_expression_ends_in_anything_but_values(expression: Expression, event
 
 
 WORDS = (
-    *("fields", "filter", "stats", "by", "sort", "desc", "limit", "dedup", "parse", "display", "as", "and", "or", "not"),
-    *("in", "like", "=~", "=", "!=", "<", "+", "-", "*", "/", "^", "%", "(", ")", "[", "]", ",", "|", "#", "\n"),
+    *("fields", "filter", "stats", "by", "sort", "desc", "limit", "dedup", "parse", "display", "as", "and", "or"),
+    *("not", "in", "like", "=~", "=", "!=", "<", "+", "-", "*", "/", "^", "%", "(", ")", "[", "]", ",", "|", "#", "\n"),
     *("a", "b.c", "@timestamp", "`x y`", "count", "count(*)", "sum(a)", "bin(5m)", "pct(a, 95)", "abs", "if"),
     *('"s*"', "'t'", "/r(?<g>.)/", "5", "5m", "0.5", "1e3", "'", '"', "`", "\\"),
 )
