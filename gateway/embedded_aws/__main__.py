@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from gateway.embedded_aws import identities
 from gateway.embedded_aws.admin import Admin
 from gateway.embedded_aws.bedrock import Bedrock
 from gateway.embedded_aws.journal import Journal
-from gateway.embedded_aws.logs import Logs
+from gateway.embedded_aws.logs import Logs, LogsSettings
 from gateway.embedded_aws.pacing import Lateness
 from gateway.embedded_aws.server import EmbeddedAws, Protocol, Server, listen
 from gateway.embedded_aws.settings import Embedded
@@ -49,6 +50,7 @@ class Unusable(click.ClickException):
 @click.option("--lifeline", is_flag=True, help="End when standard input reaches its end.")
 def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool) -> None:
     """Runs the embedded AWS and prints the environment that points any AWS SDK at it."""
+    sys.setswitchinterval(0.0005)  # a query must not hold up frames that are due
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     if lifeline:
@@ -91,11 +93,9 @@ def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple
         "environment": environment,
         "accounts": {person.profile: person.credential.account_id for person in people},
     }
-    services = (
-        Bedrock(world, lateness),
-        Sts(credentials, roles, clock, SystemRandom()),
-        Logs(journal, [settings.invocation_logging.log_group], clock),
-    )
+    log_settings = LogsSettings(**settings.log_queries.model_dump())
+    logs = Logs(journal, [settings.invocation_logging.log_group], clock, log_settings)
+    services = (Bedrock(world, lateness), Sts(credentials, roles, clock, SystemRandom()), logs)
     app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats))
     config = uvicorn.Config(
         app,
@@ -110,7 +110,7 @@ def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    return Server(config, world, listener), environment
+    return Server(config, world, listener, (logs.close, journal.close)), environment
 
 
 def _end(number: int, frame: object) -> NoReturn:

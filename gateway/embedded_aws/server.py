@@ -206,10 +206,22 @@ def _reset(transport: Any) -> None:
 class Server(uvicorn.Server):
     """A server whose port closes while a fault says so."""
 
-    def __init__(self, config: uvicorn.Config, world: World, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        world: World,
+        listener: socket.socket,
+        at_end: Sequence[Callable[[], None]] = (),
+    ) -> None:
         super().__init__(config)
         self._world = world
         self._address = listener.getsockname()[:2]
+        self._at_end = at_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for close in self._at_end:
+            close()
 
     async def on_tick(self, counter: int) -> bool:
         """Called every tenth of a second."""

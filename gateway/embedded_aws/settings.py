@@ -95,6 +95,15 @@ class InvocationLogging(Strict):
     throttled: bool = False  # nobody has published whether AWS logs what a quota refused
 
 
+class LogQueries(Strict):
+    """How CloudWatch Logs Insights answers. How long a query takes is nobody's promise; the rest are AWS's quotas."""
+
+    scheduled_s: Seconds = 0.05
+    running_s: Seconds = 0.15
+    concurrent_queries: Count = 100
+    requests_per_s: dict[str, Count] = Field(default_factory=lambda: {"GetQueryResults": 10, "DescribeLogGroups": 10})
+
+
 class Account(Strict):
     id: AccountId
     profile: str
@@ -146,6 +155,7 @@ class Embedded(Strict):
     quota_window: WindowKind = "fixed"
     destinations: dict[str, Destination] = Field(default_factory=dict)
     invocation_logging: InvocationLogging = InvocationLogging()
+    log_queries: LogQueries = LogQueries()
     faults: list[AnyFault] = Field(default_factory=list)
 
     @field_validator("regions", "destinations")
