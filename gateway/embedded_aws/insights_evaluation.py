@@ -182,7 +182,7 @@ def _compute(expression: Expression, table: _Table) -> Column:
     codes, first = _distinct(columns, table.size)
     values = []
     for number, arguments in enumerate(zip(*(_at(column, first) for column in columns), strict=True)):
-        if number % 1024 == 0 and table.stop():
+        if number % 64 == 0 and table.stop():
             raise Stopped
         values.append(function(arguments))
     return Column(codes, values)
@@ -268,7 +268,7 @@ def _extract(pattern: regex.Pattern[str], names: Sequence[str], source: str, tab
     codes, first = _distinct([column], table.size)
     values: list[list[Value]] = [[] for _ in names]
     for number, value in enumerate(_at(column, first)):
-        if number % 1024 == 0 and table.stop():
+        if number % 64 == 0 and table.stop():
             raise Stopped
         found = None if value is None else pattern.search(text(value), timeout=REGEX_TIMEOUT_S, concurrent=True)
         for group, extracted in enumerate(values, start=1):
