@@ -54,7 +54,7 @@ def tell_conclusion(folder: Path) -> None:
     """In one line: what the verdicts come to, and where the report is."""
     verdicts, report = folder / VERDICTS_JSON, folder / REPORT_HTML
     if verdicts.exists() and report.exists():
-        answers = [Answer(verdict["answer"]) for verdict in json.loads(verdicts.read_text())["verdicts"]]
+        answers = [Answer(verdict["answer"]) for verdict in json.loads(verdicts.read_text())]
         answer = worst(answers)
         counts = ", ".join(f"{answers.count(kind)} {kind.value}" for kind in Answer if kind in answers)
         _console.print(
