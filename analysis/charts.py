@@ -141,7 +141,9 @@ def latency(title: str, samples: Mapping[str, tuple[NDArray[np.float64], Distrib
         known = [(quantile, value) for quantile, value in named if value is not None]
         told = " · ".join(f"{quantile} {seconds(value)}" for quantile, value in known)
         words.append(f"{name}: n {count(distribution.n)}{f' · {told}' if told else ''}")
-        marks += [*_line_of_text(top + 12, name, f"n {count(distribution.n)}"), _text(0, top + 27, told, "value")]
+        marks += _line_of_text(top + 12, name, f"n {count(distribution.n)}")
+        if told:
+            marks.append(_text(0, top + 27, told, "value"))
         marks += _histogram(values, scale, top + 74) if many else _dots(values, scale, top + 44)
         marks += [
             _rule(scale(value), top + 36, top + 76, "ink", f"{name}: {quantile} {seconds(value)}")
@@ -190,7 +192,7 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     scale = Scale(-0.01 * span, 1.02 * span)  # seconds since the first request was due
     parts = {consumer.name: rows[rows["consumer"] == consumer.name] for consumer in run.consumers}
     each = len(rows) <= MOST_BARS
-    top, marks, words = 36, [], []
+    top, marks, words = 36.0, [], []
     for name, part in parts.items():
         if part.empty:
             continue
@@ -211,26 +213,28 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
         _svg(
             [*background, *marks], top + 20, f"Timeline from {_clock(begin)} to {_clock(end)} UTC. {'; '.join(words)}"
         ),
-        f"Time counts from {_clock(begin)} UTC. {what} Shaded minutes are the windows of quotas.",
+        f"Time counts from {_clock(begin)} UTC. {what} The clock's minutes, shaded in turn, are the windows of quotas.",
     )
 
 
 def legend(rows: pd.DataFrame) -> list[tuple[Markup, str]]:
     """How each outcome that occurs is drawn in the timeline of these rows, and what it is called."""
     binned = len(rows) > MOST_BARS
-    swatches = []
-    for outcome in OUTCOME_WORDS:
-        if not (rows["outcome"] == outcome).any():
-            continue
-        bar = Markup('<rect y="{}" width="{}" height="{}" class="{}"/>').format(
-            *((0, 18, 12, f"{outcome} binned") if binned else (3.5, 24 if outcome not in SHAPES else 18, 5, outcome))
-        )
-        end = Markup() if binned or outcome not in SHAPES else Markup(
-            '<path transform="translate(18,6)" d="{}" class="{} shape"/>'
-        ).format(SHAPES[outcome], outcome)
-        swatches.append((Markup('<svg width="24" height="12" aria-hidden="true">{}{}</svg>').format(bar, end),
-                         OUTCOME_WORDS[outcome]))  # fmt: skip
-    return swatches
+    return [
+        (_swatch(outcome, binned), words)
+        for outcome, words in OUTCOME_WORDS.items()
+        if (rows["outcome"] == outcome).any()
+    ]
+
+
+def _swatch(outcome: Outcome, binned: bool) -> Markup:
+    if binned:
+        marks = [_rect(0, 75, 0, 12, f"{outcome} binned")]
+    elif outcome in SHAPES:
+        marks = [_rect(0, 75, 3.5, 5, outcome), _shape(75, 6, outcome, "")]
+    else:
+        marks = [_rect(0, 100, 3.5, 5, outcome)]
+    return Markup('<svg width="24" height="12" aria-hidden="true">{}</svg>').format(Markup("").join(marks))
 
 
 def _each_request(part: pd.DataFrame, scale: Scale, begin: float, top: float) -> tuple[list[Markup], float, str]:

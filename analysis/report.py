@@ -6,6 +6,7 @@ that the terminal prints. Jinja escapes every text, and charts escape theirs, fo
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Section:
 
 
 def write(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdict]) -> Path:
-    """report.html in the run folder; `rows` as `join.join` gives them. Raises RunFolderError if it cannot be written."""
+    """report.html in the run folder; `rows` as `join.join` gives them. Raises RunFolderError when it cannot write."""
     path = folder.path / REPORT_HTML
     files.write_text(path, render(folder, rows, verdicts))
     return path
@@ -132,9 +133,8 @@ def _headline(run: Run, verdicts: Sequence[Verdict]) -> str:
 def _tally(verdicts: Sequence[Verdict]) -> str:
     counts = [(sum(verdict.answer is answer for verdict in verdicts), answer) for answer in Answer]
     told = [f"{n} {answer}" for n, answer in counts if n]
-    if not told:
-        return "No claims."
-    return f"{plural(len(verdicts), 'claim')}: {listing(told)}." if len(told) > 1 else f"All {plural(len(verdicts), 'claim')}."
+    claims = plural(len(verdicts), "claim")
+    return f"{claims}: {listing(told)}." if len(told) > 1 else f"All {claims}." if told else "No claims."
 
 
 # --- a pattern ----------------------------------------------------------------------------------------------------
@@ -148,9 +148,7 @@ def _section(
     given = tuple(verdict for verdict in verdicts if verdict.pattern == pattern)
     unproved = [verdict for verdict in given if verdict.answer is not Answer.PASS]
     unproved.sort(key=lambda verdict: verdict.answer is not Answer.FAIL)
-    by_account = {
-        _account(run, str(account)): part for account, part in here.groupby("account_id", observed=True)
-    }
+    by_account = {_account(run, str(account)): part for account, part in here.groupby("account_id", observed=True)}
     return Section(
         id=pattern,
         title=title_of(pattern),
@@ -246,9 +244,7 @@ def _effort_table(consumers: Sequence[ConsumerRow]) -> Table | None:
         "Fallbacks": lambda row: count(row.fallbacks),
         "Seen by CloudWatch": lambda row: count(row.invocations),
     }
-    telling = {
-        name: cell for name, cell in columns.items() if any(cell(row) != UNKNOWN for row in consumers)
-    }
+    telling = {name: cell for name, cell in columns.items() if any(cell(row) != UNKNOWN for row in consumers)}
     return _table("What it took", telling, consumers)
 
 
@@ -265,7 +261,9 @@ def _regions_table(by_account: Mapping[str, pd.DataFrame]) -> Table | None:
     return _table("Successful invocations by Region, as CloudWatch saw them", columns, lines, texts=2)
 
 
-def _table(caption: str, columns: Mapping[str, Callable[[Any], str]], lines: Sequence[Any], texts: int = 1) -> Table | None:
+def _table(
+    caption: str, columns: Mapping[str, Callable[[Any], str]], lines: Sequence[Any], texts: int = 1
+) -> Table | None:
     if not lines:
         return None
     body = tuple(tuple(cell(line) for cell in columns.values()) for line in lines)
@@ -280,7 +278,7 @@ def _locust_table(locust: pd.DataFrame | None, rows: pd.DataFrame) -> Table | No
     if locust is None or locust.empty:
         return None
     joined = join.regions_of_locust(locust, rows)
-    found = list(joined.columns[list(joined.columns).index("invocations") + 1 :])
+    regions = list(joined.columns[list(joined.columns).index("invocations") + 1 :])
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "Name": lambda line: str(line[locust_csv.NAME]),
         "Type": lambda line: str(line[locust_csv.TYPE]),
@@ -292,13 +290,13 @@ def _locust_table(locust: pd.DataFrame | None, rows: pd.DataFrame) -> Table | No
         "Max": lambda line: seconds(line.get("Max Response Time")),
         "Requests/s": lambda line: f"{line.get('Requests/s', float('nan')):.2f}",
         "Invocations": lambda line: count(line["invocations"]),
+        **{region: functools.partial(_region_cell, region) for region in regions},
     }
-    for region in found:
-        columns[region] = lambda line, region=region: _region_cell(line, region)
-    return _table("Locust's own statistics, and the Regions of the same requests", columns, joined.to_dict("records"), texts=2)
+    caption = "Locust's own statistics, and the Regions of the same requests"
+    return _table(caption, columns, joined.to_dict("records"), texts=2)
 
 
-def _region_cell(line: Mapping[str, Any], region: str) -> str:
+def _region_cell(region: str, line: Mapping[str, Any]) -> str:
     if not line["invocations"]:
         return UNKNOWN
     return f"{count(line[region])} ({percent(Proportion(int(line[region]), int(line['invocations'])))})"

@@ -1,0 +1,229 @@
+"""What stands on the report's page, read with an HTML parser; how it looks is the real browser's to tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import files, report, verdicts
+from analysis.join import join
+from analysis.model import LOCUST_REPORT_HTML, Answer, Verdict
+from tests.analysis import synthetic
+from tests.analysis.synthetic import Sabotage, Synthetic
+
+GOLDEN = Path(__file__).parent / "golden" / "report.html"
+
+
+class Page(HTMLParser):
+    """The page's elements, the text that is seen, and whether its tags are balanced."""
+
+    VOID = frozenset({"meta", "link", "br", "hr", "img", "input"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] not in ("style", "title"):
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def folder_of(run: Synthetic, path: Path) -> files.RunFolder:
+    return files.read(synthetic.write(run, path))
+
+
+def rendered(folder: files.RunFolder, given: list[Verdict] | None = None) -> str:
+    rows = join(folder.records, folder.invocations)
+    return report.render(folder, rows, verdicts.judge(folder, rows) if given is None else given)
+
+
+def page_of(run: Synthetic, path: Path) -> Page:
+    return Page(rendered(folder_of(run, path)))
+
+
+def changed(folder: files.RunFolder, **of_run: Any) -> files.RunFolder:
+    return replace(folder, run=folder.run.model_copy(update=of_run))
+
+
+# --- what is said first -------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_first_what_was_proved_and_on_which_evidence(tmp_path: Path) -> None:
+    page = page_of(synthetic.demo(), tmp_path)
+    assert page.text.index("Embedded AWS.") < page.text.index("All five patterns hold")
+    assert page.text.index("All five patterns hold") < page.text.index("All 12 claims. 65 requests sent")
+    assert "python 3.11.2 · locust 2.47.0 · litellm 1.106.2 · boto3 1.44.5" in page.text
+    assert "Real AWS" not in page.text
+
+
+def test_the_real_aws_is_named_with_its_accounts(tmp_path: Path) -> None:
+    page = page_of(synthetic.demo(evidence="aws"), tmp_path)
+    assert "Amazon Bedrock in us-east-1, accounts 111111111111 and 222222222222" in page.text
+    assert "embedded" not in page.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "headline"),
+    [
+        ("no_fallback", "Fallback and Load balancing fail"),
+        ("shared_key", "Quota isolation fails"),
+        ("logs_missing", "Cross-Region inference and Account sharding are not proved"),
+        ("neighbour_quiet", "Quota isolation is not proved"),
+    ],
+)
+def test_the_headline_names_what_fails_or_is_not_proved(tmp_path: Path, sabotage: Sabotage, headline: str) -> None:
+    assert headline in page_of(synthetic.demo(sabotage=sabotage), tmp_path).text
+
+
+def test_the_page_shows_the_verdicts_it_was_given_and_makes_none(tmp_path: Path) -> None:
+    folder = folder_of(synthetic.demo(), tmp_path)
+    odd = [
+        Verdict("cris", "The moon is full.", Answer.FAIL, "half", "full", 4, "It was <half>.", ("a.csv", "id-7")),
+        Verdict("fallback", "The sun is up.", Answer.UNKNOWN, "—", "up", 0, "Clouds."),
+    ]
+    page = Page(rendered(folder, odd))
+    assert "Cross-Region inference fails" in page.text
+    for words in ("The moon is full.", "It was <half>.", "id-7", "The sun is up.", "Clouds.", "2 claims: 1 FAIL and 1"):
+        assert words in page.text
+    assert "All five" not in page.text
+
+
+def test_a_run_that_was_killed_and_its_notes_are_told_at_the_top(tmp_path: Path) -> None:
+    notes = ("The gateway died 12 s into the run.",)
+    bottleneck = "CPU 99 % for 40 s"
+    folder = folder_of(synthetic.demo(), tmp_path)
+    page = Page(rendered(changed(folder, ended_at=None, notes=notes, self_check={"bottleneck": bottleneck})))
+    for words in ("The run has no end.", notes[0], f"The client was the bottleneck. {bottleneck}"):
+        assert page.text.index(words) < page.text.index("Timeline")
+
+
+# --- what it rests on ---------------------------------------------------------------------------------------------
+
+
+def test_each_pattern_has_its_claims_its_table_and_its_charts(tmp_path: Path) -> None:
+    page = page_of(synthetic.demo(), tmp_path)
+    for heading in ("Cross-Region inference", "Account sharding", "Fallback", "Load balancing", "Quota isolation"):
+        assert heading in page.text
+    captions = Counter(page.texts)
+    assert captions["Who served what"] == captions["Latency"] == captions["Regions, as CloudWatch saw them"] == 5
+    assert "A: 3 let through, 2 refused by the gateway" in page.text
+    assert "Errors of A: rate_limit_error 2" in page.text
+    assert "65 sent = 63 answered + 2 refused by the gateway + 0 refused by Bedrock + 0 failed" in page.text
+
+
+def test_locust_stands_with_the_regions_beside_it(tmp_path: Path) -> None:
+    run = synthetic.demo()
+    page = page_of(run, tmp_path)
+    assert run.invocations is not None
+    ids = run.records.loc[run.records["consumer"] == "cris", "request_id"]
+    regions = run.invocations.set_index("request_id").loc[ids, "inference_region"].value_counts()
+    for n in regions:
+        assert f"{n} ({n * 10}.0 %)" in page.text
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "words"),
+    [
+        ("logs_missing", "CloudWatch was never asked. Run python -m analysis fetch runs/"),
+        ("logs_partial", "The deadline of 300 s passed."),
+        ("locust_disagrees", "Locust counted 4 requests of A, and the records hold 5."),
+        ("shard_throttled", "fault: throttle account-two"),
+    ],
+)
+def test_what_is_missing_or_disturbed_is_said_with_what_to_do(tmp_path: Path, sabotage: Sabotage, words: str) -> None:
+    assert words in page_of(synthetic.demo(sabotage=sabotage), tmp_path).text
+
+
+def test_a_run_that_sent_nothing_is_still_a_page(tmp_path: Path) -> None:
+    run = synthetic.demo()
+    empty = Synthetic(run.run, run.records.iloc[:0], None, run.locust.iloc[-1:])
+    page = page_of(empty, tmp_path)
+    assert page.texts.count("Nothing was sent") == 5
+    assert "No requests" in page.text
+
+
+def test_the_self_check_shows_what_is_known_in_words_and_the_rest_as_it_is(tmp_path: Path) -> None:
+    folder = folder_of(synthetic.demo(), tmp_path)
+    page = Page(rendered(changed(folder, self_check={"lag_p99_ms": 3.14, "late_workers": ["w2"], "lag_max_ms": None})))
+    assert "Scheduling lag, p99 3.1 ms" in page.text
+    assert 'late workers ["w2"]' in page.text
+    assert "Scheduling lag, max —" in page.text
+
+
+def test_locusts_own_report_is_linked_when_it_is_there(tmp_path: Path) -> None:
+    folder = folder_of(synthetic.demo(), tmp_path)
+    assert LOCUST_REPORT_HTML not in rendered(folder)
+    (tmp_path / LOCUST_REPORT_HTML).write_text("<html></html>", encoding="utf-8")
+    assert ("a", {"href": LOCUST_REPORT_HTML}) in Page(rendered(folder)).elements
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_loads_nothing_and_has_no_script(tmp_path: Path) -> None:
+    page = page_of(synthetic.sustained(2000), tmp_path)
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "iframe", "img", "object", "embed", "base", "form"}
+    for tag, attributes in page.elements:
+        assert not any(name.startswith("on") for name in attributes), tag
+        for name in ("href", "src", "action", "xlink:href"):
+            assert re.match(r"#|data:,$", attributes.get(name) or "#"), (tag, attributes)
+    assert not re.search(r"url\((?!#)|@import", rendered(files.read(tmp_path)))
+
+
+def test_the_page_stays_small_however_many_requests_there_were(tmp_path: Path) -> None:
+    small, large = (len(rendered(folder_of(synthetic.sustained(n), tmp_path / str(n)))) for n in (3_000, 20_000))
+    assert large < 400_000
+    assert large < 1.5 * small
+
+
+def test_the_report_is_written_into_the_run_folder_or_a_clear_error_raised(tmp_path: Path) -> None:
+    folder = folder_of(synthetic.demo(), tmp_path)
+    rows = join(folder.records, folder.invocations)
+    path = report.write(folder, rows, [])
+    assert path == tmp_path / "report.html"
+    assert "Nothing was judged" in path.read_text(encoding="utf-8")
+    with pytest.raises(files.RunFolderError, match=r"gone.report\.html: cannot be written"):
+        report.write(replace(folder, path=tmp_path / "gone"), rows, [])
+
+
+def test_the_page_is_as_it_was_last_approved(tmp_path: Path) -> None:
+    """After a wanted change: UPDATE_GOLDEN=1 pytest tests/analysis/test_report.py, and look at the difference."""
+    given = [
+        Verdict("cris", "Every request is answered.", Answer.PASS, "10 of 10", "10 of 10", 10, "", ("requests.csv",)),
+        Verdict("fallback", "The overflow is answered.", Answer.FAIL, "6 of 7", "7 of 7", 7, "One failed.", ("id-1",)),
+        Verdict("quota_isolation", "A is held.", Answer.UNKNOWN, "—", "3 of 5", 0, "Nothing was sent."),
+    ]
+    run = synthetic.demo()
+    html = rendered(folder_of(run, tmp_path), given)
+    body = re.sub(r"<style>.*</style>", "<style/>", html, flags=re.DOTALL)
+    lines = "\n".join(line.strip() for line in body.replace("><", ">\n<").splitlines() if line.strip()) + "\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(lines, encoding="utf-8")
+    assert lines == GOLDEN.read_text(encoding="utf-8")
