@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
-from gevent.event import Event
 from locust.env import Environment
 from locust.runners import MasterRunner
 
-from analysis.model import Record, Run, RunAws, RunClaim, RunConsumer, RunDeployment, RunFetch
+from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
-from locustfiles import _folder
-from locustfiles._arrivals import start_at
 from locustfiles._clock import now
-from locustfiles._plan import Plan, aws_variables, longest_span_s, tenants
-from locustfiles._recording import RecordFile, unpack
+from locustfiles._one_run import OneRun, tenant_classes
+from locustfiles._plan import Plan, tenants
+from locustfiles._recording import unpack
 from locustfiles._senders import senders
 from locustfiles._terminal import complain, say, tell, tell_conclusion
 from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
 
 SPAWN_RATE = 100.0
-LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
 USAGE_ERROR = 2
 FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
 
@@ -46,14 +41,14 @@ class Harness:
         files = Files(Path(options.gateway_config), Path(options.patterns), Path(options.embedded_config))
         self._stack = Stack(files, options.aws)
         self._runs = Path(self._options.runs)
-        self._recording: Recording | None = None
+        self._recording: OneRun | None = None
         self._conclusions: list[gevent.Greenlet] = []
         self._concluded: Path | None = None  # the run folder that was judged last
         self._ended = False
 
     def start(self) -> None:
         """Fits the users to the configuration and brings up what is missing. Raises ConfigError, ChildError."""
-        consumers = {user_class.consumer for user_class in self._tenants_of(self._environment.user_classes)}
+        consumers = {user_class.consumer for user_class in tenant_classes(self._environment.user_classes)}
         made = tenants(self._stack.config, self._stack.patterns, consumers, self._options.traffic, {})
         self._fix_users(made)
         self._check_runs_folder()
@@ -71,14 +66,9 @@ class Harness:
             listen.worker_report.add_listener(self._on_worker_report)
             self._runner.register_message(FINISHED, self._on_finished)
 
-    @staticmethod
-    def _tenants_of(user_classes: list[Any]) -> list[Any]:
-        """The User classes that are a consumer's; a stranger's own class may run beside them."""
-        return [user_class for user_class in user_classes if getattr(user_class, "consumer", None)]
-
     def _fix_users(self, made: dict[str, Any]) -> None:
         """Fixed users as configured, and -u, -r as if they had been given accordingly."""
-        for user_class in self._tenants_of(list((self._environment.available_user_classes or {}).values())):
+        for user_class in tenant_classes(list((self._environment.available_user_classes or {}).values())):
             if user_class.consumer in made:
                 user_class.fixed_count = made[user_class.consumer].users
         needed = sum(user_class.fixed_count for user_class in self._environment.user_classes)
@@ -111,7 +101,7 @@ class Harness:
     def _on_test_start(self, **_: Any) -> None:
         senders.forget()
         try:
-            self._recording = Recording(self._environment, self._stack, self._runs, self._options, self._abort)
+            self._recording = OneRun(self._environment, self._stack, self._runs, self._options, self._abort)
         except (OSError, ConfigError) as error:
             self._abort(error)
 
@@ -130,8 +120,8 @@ class Harness:
         """To every worker with its share: arrivals are dealt to users, and each worker gets those of its own users."""
         assert isinstance(self._runner, MasterRunner)
         first_of: dict[str, int] = {}
-        tenant_classes = self._tenants_of(self._runner.user_classes)
-        of_class = {user_class.__name__: user_class.consumer for user_class in tenant_classes}
+        classes = tenant_classes(self._runner.user_classes)
+        of_class = {user_class.__name__: user_class.consumer for user_class in classes}
         totals: dict[str, int] = {}
         held = {
             client.id: {of_class[name]: users for name, users in client.user_classes_count.items() if name in of_class}
@@ -150,7 +140,7 @@ class Harness:
             if self._recording:
                 self._recording.expected_workers.add(client_id)
 
-    def _watch(self, recording: Recording) -> None:
+    def _watch(self, recording: OneRun) -> None:
         """Ends the run when every user has sent what it had to send, and tells when a child of ours dies."""
         told = False
         while self._recording is recording and not recording.stopping:
@@ -186,14 +176,14 @@ class Harness:
 
     def _on_finished(self, msg: Any, **_: Any) -> None:
         if self._recording:
-            self._recording.finished(msg.node_id, msg.data["count"])
+            self._recording.finished(msg.node_id, msg.data)
 
     def _on_test_stopping(self, **_: Any) -> None:
         """A master waits for its workers' last records; Locust itself would not, at the end of -t."""
         recording = self._recording
         if recording is None:
             return
-        recording.stopping = True
+        recording.stop()
         if isinstance(self._runner, MasterRunner) and recording.expected_workers:
             self._runner.send_message(FINISH)
             recording.all_finished.wait((self._environment.stop_timeout or 0) + FINISH_GRACE_S)
@@ -242,150 +232,3 @@ class Harness:
         if not self._ended:
             self._ended = True
             self._stack.stop()
-
-
-class Recording:
-    """One run: its folder, its plan, and what was counted."""
-
-    def __init__(
-        self,
-        environment: Environment,
-        stack: Stack,
-        runs: Path,
-        options: Any,
-        on_fault: Callable[[Exception], None],
-    ) -> None:
-        """Makes the run folder and starts recording. Raises OSError, ConfigError."""
-        self._environment = environment
-        self._stack = stack
-        self._options = options
-        self._started_at = now()
-        self._user_class_of = {
-            user_class.consumer: user_class.__name__ for user_class in Harness._tenants_of(environment.user_classes)
-        }
-        self._tenants = tenants(stack.config, stack.patterns, self._user_class_of, options.traffic, stack.keys)
-        self.run_id = _folder.new_run_id(self._started_at)
-        self.folder = _folder.make(self.run_id, runs)
-        self.begun = False
-        self.stopping = False
-        self.start_at = float("inf")
-        self.notes: list[str] = []
-        self.expected_workers: set[str] = set()
-        self.all_finished = Event()
-        self._counts: dict[str, int] = {}
-        self._finished: dict[str, int] = {}
-        self._write_run(ended_at=None)
-        self._records = RecordFile(self.folder / "requests.csv", on_fault)
-        self._statistics = _folder.LocustStatistics(environment, self.folder)
-
-    def begin(self) -> Plan:
-        """The plan, from now on: the start is set so that bursts fit into a quota window."""
-        self.begun = True
-        called_at = now()
-        self.start_at = start_at(called_at + LEAD_S, longest_span_s(self._tenants.values()))
-        run_time_s = self._options.run_time
-        if run_time_s is not None and self.start_at - called_at >= run_time_s:
-            self.start_at = called_at
-        if (wait_s := self.start_at - called_at) > 1:
-            say(f"Waiting {wait_s:.0f} s, so that no burst straddles two quota windows")
-        say(f"Sending, run {self.run_id}")
-        return Plan(
-            run_id=self.run_id,
-            url=self._stack.url,
-            region=self._stack.config.aws.region_name,
-            timeout_s=self._options.request_timeout,
-            seed=self._stack.patterns.seed,
-            run_time_s=None if run_time_s is None else run_time_s - (self.start_at - called_at),
-            start_at=self.start_at,
-            tenants=self._tenants,
-            environment=aws_variables() if self._stack.evidence == "embedded" else {},
-        )
-
-    def add(self, record: Record) -> None:
-        self._records.add(record)
-
-    def add_lines(self, worker: str, lines: str, count: int) -> None:
-        self._records.add_lines(lines)
-        self._counts[worker] = self._counts.get(worker, 0) + count
-
-    def finished(self, worker: str, count: int) -> None:
-        self._finished[worker] = count
-        if self.expected_workers <= self._finished.keys():
-            self.all_finished.set()
-
-    def save(self) -> None:
-        """Everything that was measured, on disk. Raises OSError."""
-        self._records.close()
-        self._statistics.finish(now())
-        for worker in sorted(self.expected_workers):
-            arrived, sent = self._counts.get(worker, 0), self._finished.get(worker)
-            if sent is None:
-                self.notes.append(f"Worker {worker} did not report its end: {arrived} of its records arrived.")
-            elif sent != arrived:
-                self.notes.append(f"Worker {worker} sent {sent} records, and {arrived} arrived.")
-        self._write_run(ended_at=now())
-
-    def _write_run(self, ended_at: float | None) -> None:
-        config, files = self._stack.config, self._stack.files
-        running = {tenant.pattern for tenant in self._tenants.values()}
-        _folder.write_run(
-            self.folder,
-            Run(
-                id=self.run_id,
-                patterns=tuple(name for name in self._stack.patterns.patterns if name in running),
-                started_at=self._started_at,
-                ended_at=ended_at,
-                evidence=self._stack.evidence,
-                versions=_folder.versions(),
-                command=shlex.join(["locust", *sys.argv[1:]]),
-                traffic=self._options.traffic,
-                aws=RunAws(
-                    profiles=tuple(self._stack.accounts),
-                    accounts=self._stack.accounts,
-                    region=config.aws.region_name,
-                    log_group=config.aws.bedrock_log_group_name,
-                ),
-                fetch=RunFetch(deadline_s=config.fetch.deadline_s, poll_s=config.fetch.poll_s),
-                consumers=tuple(
-                    RunConsumer(
-                        pattern=tenant.pattern,
-                        name=name,
-                        user_class=self._user_class_of[name],
-                        route="direct" if tenant.route == "direct" else "gateway",
-                        model=tenant.model,
-                        profile=tenant.profile,
-                        quota_rpm=tenant.quota_rpm,
-                        quota_tpm=None,
-                        users=tenant.users,
-                        traffic=tenant.traffic,
-                    )
-                    for name, tenant in self._tenants.items()
-                ),
-                deployments=tuple(
-                    RunDeployment(
-                        id=deployment,
-                        group=entry.model_name,
-                        model_id=entry.bedrock_model_id,
-                        profile=entry.litellm_params.aws_profile_name,
-                        account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
-                        rpm=entry.quota_rpm,
-                    )
-                    for deployment, entry in config.deployments()
-                ),
-                fallbacks=config.router_settings.stand_ins(),
-                claims=self._claims(),
-                notes=tuple(self.notes),
-                self_check={"warmup_requests": self._stack.warm_ups},
-                settings=_folder.settings({"config.yaml": files.config, "patterns.yaml": files.patterns}),
-            ),
-        )
-
-    def _claims(self) -> tuple[RunClaim, ...]:
-        """The claims whose consumers all take part: one User class alone is not asked about its neighbours."""
-        return tuple(
-            RunClaim(pattern=name, **claim.model_dump())
-            for name, pattern in self._stack.patterns.patterns.items()
-            if any(consumer in self._tenants for consumer in pattern.consumers)
-            for claim in pattern.claims
-            if all(consumer in self._tenants for consumer in claim.consumers)
-        )

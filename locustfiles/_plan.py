@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +73,10 @@ class Plan:
         default_factory=dict
     )  # consumer → first user, users, of how many
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def seed_of(self, consumer: str) -> int:
+        """A seed of its own for each consumer: those of one rate shall not march in step."""
+        return self.seed ^ zlib.crc32(consumer.encode())
 
     def to_message(self) -> dict[str, Any]:
         return asdict(self)

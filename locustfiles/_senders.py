@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from itertools import cycle
 from typing import Any
 
@@ -10,6 +9,7 @@ from gevent.event import Event
 
 from locustfiles import _bedrock
 from locustfiles._arrivals import arrivals, deal
+from locustfiles._health import health
 from locustfiles._plan import Plan, Tenant
 
 
@@ -21,8 +21,7 @@ class Sender:
         self.tenant = tenant
         self.worker = worker
         self.headers = {"Authorization": f"Bearer {tenant.key}"}
-        seed = plan.seed ^ zlib.crc32(tenant.name.encode())  # consumers of one rate shall not march in step
-        whole = arrivals(tenant.arrivals, seed, plan.run_time_s)
+        whole = arrivals(tenant.arrivals, plan.seed_of(tenant.name), plan.run_time_s)
         first, share, total = plan.shares.get(tenant.name, (0, 1, 1))
         self._due = deal(whole, first, share, total)
         self._prompts = cycle(tenant.prompts)
@@ -48,6 +47,7 @@ class Senders:
         for tenant in plan.tenants.values():
             if tenant.route == "direct":
                 _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)  # made before anything is measured
+        health.reset()
         self._planned.set()
 
     def forget(self) -> None:

@@ -13,6 +13,7 @@ from analysis.model import Outcome, Record
 from locustfiles import _bedrock, _run  # noqa: F401  (_run listens to Locust's events from its import on)
 from locustfiles._answers import BROKEN_STREAM, Answer, add_body, from_headers, gaps_ms, read_stream
 from locustfiles._clock import now
+from locustfiles._health import health
 from locustfiles._senders import Sender, senders
 
 CHAT = "/v1/chat/completions"
@@ -30,6 +31,7 @@ class Tenant(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._intended_at: float | None = None
+        self._free = False  # whether this user was waiting when its arrival became due
 
     @property
     def sender(self) -> Sender:
@@ -44,7 +46,9 @@ class Tenant(User):
         if due_at is None:
             raise StopUser
         self._intended_at = due_at
-        return max(0.0, due_at - now())
+        wait_s = due_at - now()
+        self._free = wait_s > 0
+        return max(0.0, wait_s)
 
     def ask(self, text: str | None = None) -> None:
         """Sends one request (`text`, or the consumer's configured prompt) and records what became of it."""
@@ -52,7 +56,9 @@ class Tenant(User):
         messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
         started_at = now()
         intended_at = started_at if self._intended_at is None else self._intended_at
-        self._intended_at = None
+        if self._free:
+            health.lag_ms.add((started_at - intended_at) * 1000)
+        self._intended_at, self._free = None, False
         self._send(sender, messages, intended_at, started_at)
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:

@@ -11,6 +11,7 @@ from locust.runners import WorkerRunner
 
 from analysis.model import Record
 from locustfiles import _clock
+from locustfiles._health import health
 from locustfiles._plan import Plan
 from locustfiles._recording import WorkerRecords
 from locustfiles._senders import senders
@@ -58,5 +59,5 @@ class Worker:
         # Locust's worker would sleep for stop_timeout before it is ready for the next run; all has been waited for.
         self._environment.stop_timeout = 0
         self._runner._send_stats()
-        self._runner.send_message(FINISHED, {"count": self._records.count})
+        self._runner.send_message(FINISHED, {"count": self._records.count, "health": health.to_message()})
         gevent.sleep(0)

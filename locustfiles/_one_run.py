@@ -1,0 +1,230 @@
+"""One run: its folder, its plan, and what was counted of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from gevent.event import Event
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from analysis.model import (
+    REQUESTS_CSV,
+    Record,
+    Run,
+    RunAws,
+    RunClaim,
+    RunConsumer,
+    RunDeployment,
+    RunFetch,
+)
+from gateway.stack import Stack
+from locustfiles import _folder
+from locustfiles._arrivals import arrivals, start_at
+from locustfiles._clock import now
+from locustfiles._health import health, self_check
+from locustfiles._plan import Plan, aws_variables, longest_span_s, tenants
+from locustfiles._recording import RecordFile
+from locustfiles._terminal import say
+
+LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
+
+
+def tenant_classes(user_classes: Iterable[Any]) -> list[Any]:
+    """The User classes that are a consumer's; a stranger's own class may run beside them."""
+    return [user_class for user_class in user_classes if getattr(user_class, "consumer", None)]
+
+
+class OneRun:
+    """One run: its folder, its plan, and what was counted."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        stack: Stack,
+        runs: Path,
+        options: Any,
+        on_fault: Callable[[Exception], None],
+    ) -> None:
+        """Makes the run folder and starts recording. Raises OSError, ConfigError."""
+        self._environment = environment
+        self._stack = stack
+        self._options = options
+        self._started_at = now()
+        self._user_class_of = {
+            user_class.consumer: user_class.__name__ for user_class in tenant_classes(environment.user_classes)
+        }
+        self._tenants = tenants(stack.config, stack.patterns, self._user_class_of, options.traffic, stack.keys)
+        self.run_id = _folder.new_run_id(self._started_at)
+        self.folder = _folder.make(self.run_id, runs)
+        self.begun = False
+        self.stopping = False
+        self.start_at = float("inf")
+        self.notes: list[str] = []
+        self.expected_workers: set[str] = set()
+        self.all_finished = Event()
+        self._sent = 0
+        self._arrived: dict[str, int] = {}  # worker → how many of its records are here
+        self._finished: dict[str, dict[str, Any]] = {}  # worker → its own last word
+        self._plan: Plan | None = None
+        self._stopped_at = float("inf")
+        self._write_run(ended_at=None)
+        self._records = RecordFile(self.folder / REQUESTS_CSV, on_fault)
+        self._statistics = _folder.LocustStatistics(environment, self.folder)
+
+    def begin(self) -> Plan:
+        """The plan, from now on: the start is set so that bursts fit into a quota window."""
+        self.begun = True
+        called_at = now()
+        self.start_at = start_at(called_at + LEAD_S, longest_span_s(self._tenants.values()))
+        run_time_s = self._options.run_time
+        if run_time_s is not None and self.start_at - called_at >= run_time_s:
+            self.start_at = called_at
+        if (wait_s := self.start_at - called_at) > 1:
+            say(f"Waiting {wait_s:.0f} s, so that no burst straddles two quota windows")
+        say(f"Sending, run {self.run_id}")
+        self._plan = Plan(
+            run_id=self.run_id,
+            url=self._stack.url,
+            region=self._stack.config.aws.region_name,
+            timeout_s=self._options.request_timeout,
+            seed=self._stack.patterns.seed,
+            run_time_s=None if run_time_s is None else run_time_s - (self.start_at - called_at),
+            start_at=self.start_at,
+            tenants=self._tenants,
+            environment=aws_variables() if self._stack.evidence == "embedded" else {},
+        )
+        return self._plan
+
+    def stop(self) -> None:
+        """No more requests from here on; those under way are waited for."""
+        self.stopping = True
+        self._stopped_at = now()
+
+    def add(self, record: Record) -> None:
+        self._sent += 1
+        self._records.add(record)
+
+    def add_lines(self, worker: str, lines: str, count: int) -> None:
+        self._records.add_lines(lines)
+        self._sent += count
+        self._arrived[worker] = self._arrived.get(worker, 0) + count
+
+    def finished(self, worker: str, last_word: dict[str, Any]) -> None:
+        """A worker has ended: {"count": records it sent, "health": its own}."""
+        self._finished[worker] = last_word
+        if self.expected_workers <= self._finished.keys():
+            self.all_finished.set()
+
+    def save(self) -> None:
+        """Everything that was measured, on disk. Raises OSError."""
+        self._records.close()
+        self._statistics.finish(now())
+        for worker in sorted(self.expected_workers):
+            arrived, last_word = self._arrived.get(worker, 0), self._finished.get(worker)
+            if last_word is None:
+                self.notes.append(f"Worker {worker} was lost: {arrived} of its records arrived, the rest is missing.")
+            elif last_word["count"] != arrived:
+                self.notes.append(f"Worker {worker} sent {last_word['count']} records, and {arrived} arrived.")
+        for worker in sorted(self._arrived.keys() - self.expected_workers):
+            self.notes.append(f"Worker {worker} joined late and had no part in the schedule.")
+        if self._stack.evidence == "embedded":
+            _folder.write_faults(self.folder, _faults())
+        self._write_run(ended_at=now())
+
+    def _self_check(self) -> dict[str, Any]:
+        local = not isinstance(self._environment.runner, MasterRunner)
+        processes = [health.to_message()] if local else [word["health"] for word in self._finished.values()]
+        planned, span_s = self._planned()
+        return {"warmup_requests": self._stack.warm_ups, **self_check(processes, planned, self._sent, span_s)}
+
+    def _planned(self) -> tuple[int, float]:
+        """How many requests the schedule had due until the run was stopped, and over how many seconds."""
+        plan, planned, last_s = self._plan, 0, 0.0
+        if plan is None:
+            return 0, 0.0
+        for name, tenant in plan.tenants.items():
+            for at in arrivals(tenant.arrivals, plan.seed_of(name), plan.run_time_s):
+                if plan.start_at + at > self._stopped_at:
+                    break
+                planned += 1
+                last_s = max(last_s, at)
+        return planned, last_s
+
+    def _write_run(self, ended_at: float | None) -> None:
+        config, files = self._stack.config, self._stack.files
+        running = {tenant.pattern for tenant in self._tenants.values()}
+        _folder.write_run(
+            self.folder,
+            Run(
+                id=self.run_id,
+                patterns=tuple(name for name in self._stack.patterns.patterns if name in running),
+                started_at=self._started_at,
+                ended_at=ended_at,
+                evidence=self._stack.evidence,
+                versions=_folder.versions(),
+                command=shlex.join(["locust", *sys.argv[1:]]),
+                traffic=self._options.traffic,
+                aws=RunAws(
+                    profiles=tuple(self._stack.accounts),
+                    accounts=self._stack.accounts,
+                    region=config.aws.region_name,
+                    log_group=config.aws.bedrock_log_group_name,
+                ),
+                fetch=RunFetch(deadline_s=config.fetch.deadline_s, poll_s=config.fetch.poll_s),
+                consumers=tuple(
+                    RunConsumer(
+                        pattern=tenant.pattern,
+                        name=name,
+                        user_class=self._user_class_of[name],
+                        route="direct" if tenant.route == "direct" else "gateway",
+                        model=tenant.model,
+                        profile=tenant.profile,
+                        quota_rpm=tenant.quota_rpm,
+                        quota_tpm=None,
+                        users=tenant.users,
+                        traffic=tenant.traffic,
+                    )
+                    for name, tenant in self._tenants.items()
+                ),
+                deployments=tuple(
+                    RunDeployment(
+                        id=deployment,
+                        group=entry.model_name,
+                        model_id=entry.bedrock_model_id,
+                        profile=entry.litellm_params.aws_profile_name,
+                        account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
+                        rpm=entry.quota_rpm,
+                    )
+                    for deployment, entry in config.deployments()
+                ),
+                fallbacks=config.router_settings.stand_ins(),
+                claims=self._claims(),
+                notes=tuple(self.notes),
+                self_check=self._self_check() if ended_at else {},
+                settings=_folder.settings({"config.yaml": files.config, "patterns.yaml": files.patterns}),
+            ),
+        )
+
+    def _claims(self) -> tuple[RunClaim, ...]:
+        """The claims whose consumers all take part: one User class alone is not asked about its neighbours."""
+        return tuple(
+            RunClaim(pattern=name, **claim.model_dump())
+            for name, pattern in self._stack.patterns.patterns.items()
+            if any(consumer in self._tenants for consumer in pattern.consumers)
+            for claim in pattern.claims
+            if all(consumer in self._tenants for consumer in claim.consumers)
+        )
+
+
+def _faults() -> list[dict[str, Any]]:
+    """What the embedded AWS did wrong on purpose, and when: its own account of it."""
+    with urllib.request.urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/_embedded/faults", timeout=10) as answer:
+        return list(json.load(answer))
