@@ -196,11 +196,10 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     for name, part in parts.items():
         if part.empty:
             continue
-        counts = part["outcome"].value_counts()
-        summary = ", ".join(f"{count(int(counts[o]))} {w}" for o, w in OUTCOME_WORDS.items() if counts.get(o, 0))
-        words.append(f"{name}: {summary}")
+        counts = {outcome: n for outcome in OUTCOME_WORDS if (n := int((part["outcome"] == outcome).sum()))}
+        words.append(f"{name}: {', '.join(f'{count(n)} {OUTCOME_WORDS[outcome]}' for outcome, n in counts.items())}")
         drawn, height, note = (_each_request if each else _density)(part, scale, begin, top + 20)
-        marks += [*_line_of_text(top + 12, name, f"{summary}{note}", heading=True), *drawn]
+        marks += [*_line_of_text(top + 12, name, f"{_in_short(counts)}{note}", heading=True), *drawn]
         top += 20 + height + 14
     background = [*_minutes(scale, begin, top), *_time_axis(scale, top), *_faults(faults, scale, begin, top)]
     what = (
@@ -208,13 +207,21 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
         if each
         else "Bars count the requests that were due in each slice of time, by what became of them."
     )
+    alt = f"Timeline from {_clock(begin)} to {_clock(end)} UTC. {'; '.join(words)}"
     return Figure(
         "Timeline",
-        _svg(
-            [*background, *marks], top + 20, f"Timeline from {_clock(begin)} to {_clock(end)} UTC. {'; '.join(words)}"
-        ),
+        _svg([*background, *marks], top + 20, alt),
         f"Time counts from {_clock(begin)} UTC. {what} The clock's minutes, shaded in turn, are the windows of quotas.",
     )
+
+
+def _in_short(counts: Mapping[Outcome, int]) -> str:
+    """What fits beside a name on a phone; the marks tell who refused."""
+    by_word: dict[str, int] = {}
+    for outcome, n in counts.items():
+        word = OUTCOME_WORDS[outcome].split()[0]
+        by_word[word] = by_word.get(word, 0) + n
+    return ", ".join(f"{count(n)} {word}" for word, n in by_word.items())
 
 
 def legend(rows: pd.DataFrame) -> list[tuple[Markup, str]]:
@@ -403,14 +410,15 @@ def _axis(scale: Scale, height: float, unit: str) -> list[Markup]:
 
 
 def _line_of_text(y: float, label: str, value: str, heading: bool = False) -> list[Markup]:
-    """A name at the left and its value at the right, the name cut where they would meet on a phone."""
-    name = _short(label, max(50 - len(value), 12))
+    """A name at the left and its value at the right, the name cut before they would meet in the narrowest column."""
+    room_px = 285 - 6.1 * len(value)
+    name = _short(label, max(int(room_px / (7.3 if heading else 6.7)), 8))
     return [_text(0, y, name, "heading" if heading else "label"), _text(100, y, value, "value", "end")]
 
 
 def _short(text: str, most: int = 40) -> str:
     """SVG neither wraps nor cuts."""
-    return text if len(text) <= most else f"{text[: most - 6]}…{text[-5:]}"
+    return text if len(text) <= most else f"{text[: most - 4]}…{text[-3:]}"
 
 
 def _rect(x: float, width: float, y: float, height: float, css: str, says: str = "") -> Markup:
