@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -69,6 +70,9 @@ def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool
         server, environment = build(settings, directory, listener)
         for name, value in environment.items():
             click.echo(f"export {name}={value}")
+        # Everything loaded so far stays: a collection that walked it would hold up streams for tens of milliseconds.
+        gc.collect()
+        gc.freeze()
         server.run(sockets=[listener])
 
 

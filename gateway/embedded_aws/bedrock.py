@@ -123,7 +123,8 @@ class Bedrock:
 
     async def _wait_until(self, due: float) -> None:
         """Returns at `due`, on the monotonic clock; gives way to others even when that is past."""
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        delay = due - time.monotonic()
+        await asyncio.sleep(delay if delay > 0 else 0)
         self._lateness.record(time.monotonic() - due)
 
 
