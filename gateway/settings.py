@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -100,11 +100,32 @@ class ModelEntry(BaseModel):
         return model
 
 
+# What the proxy of LiteLLM 1.106.2 hands on to its Router; anything else there it ignores, with a line in its log.
+ROUTER_SETTINGS = frozenset("""
+    alerting_config allowed_fails allowed_fails_policy background_health_check_model_groups cache_kwargs cache_responses
+    caching_groups client_ttl content_policy_fallbacks context_window_fallbacks cooldown_time debug_level
+    default_fallbacks default_litellm_params default_max_parallel_requests default_priority
+    deployment_affinity_ttl_seconds disable_cooldowns enable_health_check_routing enable_pre_call_checks
+    enable_tag_filtering enable_weighted_failover fallbacks guardrail_list health_check_ignore_transient_errors
+    health_check_staleness_threshold max_fallbacks model_group_affinity_config model_group_alias
+    model_group_retry_policy num_retries optional_pre_call_checks plugins polling_interval provider_budget_config
+    redis_db redis_host redis_password redis_port redis_url retry_after retry_policy routing_groups routing_strategy
+    routing_strategy_args set_verbose stream_timeout tag_filtering_match_any tag_routing_prefix timeout
+""".split())
+
+
 class RouterSettings(BaseModel):
-    """LiteLLM's Router arguments; the names are checked against the Router's own signature when it starts."""
+    """LiteLLM's Router arguments: their names are checked here, their values are LiteLLM's to judge."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     fallbacks: list[dict[str, list[str]]] = []
+
+    @model_validator(mode="after")
+    def _names_known(self) -> RouterSettings:
+        for name in self.model_extra or ():
+            if name not in ROUTER_SETTINGS:
+                raise _at((name,), f"is not a setting of LiteLLM's router{_nearest(name, ROUTER_SETTINGS)}")
+        return self
 
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
         """Model group → the groups that stand in for it, in order."""
@@ -333,9 +354,10 @@ def _at(keys: tuple[str | int, ...], problem: str) -> _At:
     return _At(keys, problem)
 
 
-def _nearest(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(sorted(known))})"
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(known)})"
 
 
 S = TypeVar("S", bound=BaseModel)
