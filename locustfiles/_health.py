@@ -113,7 +113,7 @@ def self_check(processes: list[dict[str, Any]], planned: int, sent: int, span_s:
 def _bottleneck(lag_p99_ms: float | None, not_sent: int, planned: int) -> str:
     if lag_p99_ms is not None and lag_p99_ms > MAX_LAG_MS:
         return (
-            f"The client was the bottleneck: 1 % of the requests started more than {lag_p99_ms / 1000:.1f} s late "
+            f"1 % of the requests started more than {lag_p99_ms / 1000:.1f} s late "
             "although a user was free. Give it more CPU, more workers (--processes), or a lower rate."
         )
     if planned and not_sent > planned * MAX_NOT_SENT:
