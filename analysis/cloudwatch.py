@@ -237,6 +237,7 @@ class _Asked:
                     tell()
                     continue
                 open_queries.popleft()
+                pause = _STATUS_POLL_S[0]
                 if status == "Complete":
                     self.completed += 1
                     start, end = query.window

@@ -235,7 +235,13 @@ def _read_csv(file: Path, row: type[Record] | type[Invocation]) -> pd.DataFrame:
     if not finite and (fault := _locate_fault(file, columns)):
         raise RunFolderError(fault)
     # Request ids are all distinct: as categories they would cost more than they save.
-    return frame.astype({c.name: "category" for c in columns if c.type is str and c.name != "request_id"})
+    texts = (column.name for column in columns if column.type is str and column.name != "request_id")
+    return frame.assign(**{name: _categories(frame[name]) for name in texts})
+
+
+def _categories(values: pd.Series) -> pd.Categorical:
+    codes, distinct = pd.factorize(values)
+    return pd.Categorical.from_codes(codes, categories=distinct)
 
 
 def _check_ends(file: Path, row: type[Record] | type[Invocation]) -> None:

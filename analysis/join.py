@@ -29,10 +29,10 @@ def join(records: pd.DataFrame, invocations: pd.DataFrame | None) -> pd.DataFram
     )
     if invocations is None:
         invocations = pd.DataFrame(columns=list(Invocation.columns()))
-    seen = invocations["request_id"].duplicated()
-    if seen.any():
-        invocations = invocations[~seen]
     ids = pd.Index(invocations["request_id"], dtype=object)
+    if not ids.is_unique:
+        invocations = invocations.drop_duplicates("request_id")
+        ids = pd.Index(invocations["request_id"], dtype=object)
     other_side = invocations.drop(columns="request_id").rename(columns=_RENAMED)
 
     position = ids.get_indexer(pd.Index(records["request_id"], dtype=object))  # -1: no invocation

@@ -31,12 +31,17 @@ from analysis.model import (
 from analysis.wording import clock, listing, plural
 
 _EXAMPLES = 3  # request ids given as evidence
+_NEEDED = (
+    "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome", "request_id",
+    "side", "account_id", "inference_region", "invocation_latency_ms", "error_code",
+)  # fmt: skip
 
 
 def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Verdict]:
     """One verdict per claim of the run, in its order. `rows` saves joining again."""
     if rows is None:
         rows = join(folder.records, folder.invocations)
+    rows = rows[list(_NEEDED)]  # parts of them are copied often
     ledger = metrics.ledger(folder.run, rows, folder.locust, fetched=folder.invocations is not None)
     return [_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims]
 

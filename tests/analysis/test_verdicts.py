@@ -1,0 +1,380 @@
+"""Each claim: proved, disproved and left open, by histories of a few lines."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import files, verdicts
+from analysis.files import FetchLog, RunFolderError
+from analysis.join import join
+from analysis.model import Answer, Invocation, Record, Run, RunClaim, Verdict
+from gateway.settings import ClaimName
+from tests.analysis.histories import (
+    ONE,
+    T0,
+    TWO,
+    claim,
+    consumer,
+    deployment,
+    invocation,
+    record,
+    refused,
+    run,
+    write,
+)
+
+PASS, FAIL, UNKNOWN = Answer.PASS, Answer.FAIL, Answer.UNKNOWN
+
+
+def judged(
+    tmp_path: Path, of: Run, records: list[Record], invocations: list[Invocation] | None = None, *, locust: bool = True
+) -> Verdict:
+    """The verdict of the run's only claim."""
+    (verdict,) = verdicts.judge(files.read(write(tmp_path / "run", of, records, invocations, locust)))
+    return verdict
+
+
+def seen_in(region: str, request_id: str) -> Invocation:
+    return invocation(request_id, inference_region=region)
+
+
+def test_the_claims_are_those_that_the_configuration_may_name() -> None:
+    assert set(verdicts.CLAIMS) == set(ClaimName.__args__)  # type: ignore[attr-defined]
+
+
+# --- every request is answered ---
+
+
+def test_all_answered(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, run([claim("all_answered")]), [record(request_id="1"), record(request_id="2")])
+    assert (verdict.answer, verdict.observed, verdict.n, verdict.reason) == (PASS, "2 of 2 answered", 2, "")
+    assert verdict.evidence == ("requests.csv", "1", "2")
+
+
+def test_one_time_out_is_enough_to_fail(tmp_path: Path) -> None:
+    verdict = judged(
+        tmp_path, run([claim("all_answered")]), [record(), refused(), record(status=0, error_type="timeout")]
+    )
+    assert verdict.answer is FAIL
+    assert verdict.observed == "1 of 3 answered, 1 refused by the gateway, 1 failed"
+    assert verdict.reason == (
+        "1 request refused by the gateway and 1 request failed (HTTP no answer or 429; rate_limit_error 1, timeout 1)."
+    )
+
+
+def test_the_named_consumers_are_meant_and_no_others(tmp_path: Path) -> None:
+    tenants = [consumer("A"), consumer("B")]
+    verdict = judged(tmp_path, run([claim("all_answered", "B")], tenants), [refused("A"), record("B", request_id="1")])
+    assert (verdict.answer, verdict.claim, verdict.n) == (PASS, "Every request of B is answered.", 1)
+
+
+# --- served from several Regions ---
+
+
+@pytest.mark.parametrize(("regions", "answer"), [(["us-east-1", "us-west-2"], PASS), (["us-east-1"] * 2, FAIL)])
+def test_regions_at_least(tmp_path: Path, regions: list[str], answer: Answer) -> None:
+    records = [record(request_id=str(number)) for number in range(2)]
+    invocations = [seen_in(region, str(number)) for number, region in enumerate(regions)]
+    verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), records, invocations)
+    assert (verdict.answer, verdict.n) == (answer, 2)
+    assert verdict.observed == ("2 Regions: us-east-1 1, us-west-2 1" if answer is PASS else "1 Region: us-east-1 2")
+
+
+@pytest.mark.parametrize("invocations", [None, []])
+def test_without_logs_the_regions_are_unknown(tmp_path: Path, invocations: list[Invocation] | None) -> None:
+    verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), [record(request_id="1")], invocations)
+    assert (verdict.answer, verdict.observed) == (UNKNOWN, "—")
+    assert "model invocation logging may be off" in verdict.reason
+
+
+# --- an account for each consumer ---
+
+SHARDS = run(
+    [claim("shards_separate")],
+    [consumer("A", model="one"), consumer("B", route="direct", profile="two", model="m")],
+    [deployment("one", group="one")],
+)
+SHARD_RECORDS = [record("A", request_id="1"), record("A", request_id="2"), record("B", request_id="3")]
+
+
+def in_accounts(*accounts: str) -> list[Invocation]:
+    return [invocation(str(number), account_id=account) for number, account in enumerate(accounts, 1)]
+
+
+def test_shards_separate(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, SHARDS, SHARD_RECORDS, in_accounts(ONE, ONE, TWO))
+    assert (verdict.answer, verdict.n) == (PASS, 3)
+    assert verdict.observed == verdict.expected == f"A: 2 in {ONE}; B: 1 in {TWO}"
+
+
+def test_one_request_in_anothers_account_fails(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, SHARDS, SHARD_RECORDS, in_accounts(ONE, TWO, TWO))
+    assert (verdict.answer, verdict.reason) == (FAIL, f"Account {TWO} serves more than one consumer.")
+
+
+def test_swapped_accounts_fail_although_they_are_apart(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, SHARDS, SHARD_RECORDS, in_accounts(TWO, TWO, ONE))
+    assert (verdict.answer, verdict.reason) == (FAIL, f"Invoked elsewhere: 2 of A in {TWO} and 1 of B in {ONE}.")
+
+
+def test_a_throttled_shard_fails(tmp_path: Path) -> None:
+    throttled = record("B", request_id="4", status=429, error_type="ThrottlingException")
+    verdict = judged(tmp_path, SHARDS, [*SHARD_RECORDS, throttled], in_accounts(ONE, ONE, TWO))
+    assert (verdict.answer, verdict.expected) == (FAIL, f"A: 2 in {ONE}; B: 2 in {TWO}")
+    assert "refused by Bedrock" in verdict.reason
+
+
+def test_one_consumer_or_an_unknown_account_leaves_it_open(tmp_path: Path) -> None:
+    alone = SHARDS.model_copy(update={"consumers": SHARDS.consumers[:1]})
+    assert judged(tmp_path / "1", alone, SHARD_RECORDS[:2], in_accounts(ONE, ONE)).answer is UNKNOWN
+    aws = SHARDS.aws.model_copy(update={"accounts": {"one": ONE}})
+    nameless = judged(tmp_path / "2", SHARDS.model_copy(update={"aws": aws}), SHARD_RECORDS, in_accounts(ONE, ONE, TWO))
+    assert (nameless.answer, nameless.reason) == (
+        UNKNOWN,
+        "The account that B should use is not known: STS did not tell it.",
+    )
+
+
+# --- fallback and load balancing ---
+
+DEPLOYMENTS = [deployment("a", rpm=2), deployment("b", rpm=1), deployment("spare", group="spare", rpm=25)]
+
+
+def balanced(*names: str, fallbacks: bool = True) -> Run:
+    return run(
+        [claim(name) for name in names], [consumer()], DEPLOYMENTS, fallbacks={"group": ("spare",)} if fallbacks else {}
+    )
+
+
+def served(**counts: int) -> list[Record]:
+    return [record(deployment=name) for name, n in counts.items() for _ in range(n)]
+
+
+def test_primaries_filled(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, balanced("primaries_filled"), served(a=2, b=1, spare=3))
+    assert verdict.answer is PASS
+    assert verdict.observed == "a 2, b 1 of 6 in 1 window"
+    assert verdict.expected == "3 of 6 (a at most 2, b at most 1 a window)"
+
+
+def test_a_primary_above_its_quota_fails(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, balanced("primaries_filled"), served(a=3, b=0, spare=3))
+    assert verdict.answer is FAIL
+    assert verdict.reason == (
+        "In the window from 2026-11-22 12:00:00 UTC: a 3, b 0 of 6 offered, where the quota makes it 3."
+    )
+
+
+def test_a_primary_left_idle_fails(tmp_path: Path) -> None:
+    assert judged(tmp_path, balanced("primaries_filled"), served(a=2, b=0, spare=3)).answer is FAIL
+
+
+def test_less_than_the_quota_fills_nothing_but_is_right(tmp_path: Path) -> None:
+    assert judged(tmp_path, balanced("primaries_filled"), served(a=1, b=1)).answer is PASS
+
+
+def test_without_an_rpm_there_is_nothing_to_fill(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, run([claim("primaries_filled")]), [record()])
+    assert (verdict.answer, verdict.reason) == (UNKNOWN, "No deployment of group has an rpm.")
+
+
+def test_overflow_answered_by_fallback(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, balanced("overflow_answered_by_fallback"), served(a=2, b=1, spare=3))
+    assert (verdict.answer, verdict.observed, verdict.n) == (PASS, "3 of 3 answered by spare", 3)
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([*served(a=2, b=1, spare=2), refused()], "1 request refused by the gateway (HTTP 429; rate_limit_error 1)."),
+        (served(a=6), "The primaries answered 6 requests, 3 more than they may."),
+        (served(a=2, b=1, stranger=3), "3 requests answered by stranger."),
+    ],
+)
+def test_an_overflow_that_the_fallback_did_not_answer_fails(tmp_path: Path, records: list[Record], said: str) -> None:
+    verdict = judged(tmp_path, balanced("overflow_answered_by_fallback"), records)
+    assert (verdict.answer, verdict.reason) == (FAIL, said)
+
+
+def test_without_a_fallback_the_overflow_is_lost(tmp_path: Path) -> None:
+    verdict = judged(
+        tmp_path, balanced("overflow_answered_by_fallback", fallbacks=False), [*served(a=2, b=1), refused()]
+    )
+    assert verdict.answer is FAIL
+    assert verdict.reason.startswith("No fallback is configured for group.")
+
+
+def test_without_an_overflow_the_fallback_is_not_put_to_the_test(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, balanced("overflow_answered_by_fallback"), served(a=2, b=1))
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason == "3 requests did not exceed the primaries' quotas. Send more than they allow."
+
+
+# --- quotas ---
+
+TENANTS = [consumer("A", quota_rpm=3), consumer("B", quota_rpm=10), consumer("C", quota_rpm=10)]
+HELD = run([claim("limited_to_quota", "A")], TENANTS)
+UNHARMED = run([claim("neighbours_unharmed", "B", "C")], TENANTS)
+
+
+def test_limited_to_quota(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, HELD, [record("A")] * 3 + [refused("A")] * 2)
+    assert (verdict.answer, verdict.claim) == (PASS, "A is held to the quota: the gateway refuses what is over it.")
+    assert verdict.observed == verdict.expected == "A: 3 let through, 2 refused by the gateway"
+
+
+@pytest.mark.parametrize(("answered", "refusals"), [(5, 0), (4, 1), (2, 3), (0, 5)])
+def test_another_number_than_the_quota_fails(tmp_path: Path, answered: int, refusals: int) -> None:
+    assert judged(tmp_path, HELD, [record("A")] * answered + [refused("A")] * refusals).answer is FAIL
+
+
+def test_a_refusal_by_bedrock_is_not_the_gateways_quota(tmp_path: Path) -> None:
+    by_bedrock = record("A", request_id="9", status=429, error_type="ThrottlingException")
+    verdict = judged(tmp_path, HELD, [record("A")] * 3 + [refused("A"), by_bedrock])
+    assert verdict.answer is FAIL
+    assert verdict.reason.startswith("Not by the gateway's quota: 1 request refused by Bedrock")
+
+
+def test_a_quota_that_was_never_reached_is_unknown(tmp_path: Path) -> None:
+    assert judged(tmp_path, HELD, [record("A")] * 3).answer is UNKNOWN
+
+
+def test_a_model_groups_rpm_is_the_quota_of_a_consumer_without_its_own(tmp_path: Path) -> None:
+    by_model = run([claim("limited_to_quota", "A")], [consumer("A", model="small")], [deployment("small", group="small", rpm=3)])
+    sent = [record("A", model_asked="small", deployment="small")] * 3 + [refused("A", model_asked="small")] * 2
+    assert judged(tmp_path / "1", by_model, sent).answer is PASS
+    assert judged(tmp_path / "2", by_model, sent[1:] + sent[4:]).answer is FAIL
+    unlimited = judged(tmp_path / "3", run([claim("limited_to_quota", "A")]), sent)
+    assert unlimited.reason == "A has no quota_rpm, nor has its model group an rpm."
+
+
+NOISY = [record("A")] * 3 + [refused("A")] * 2
+
+
+def test_neighbours_unharmed(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, UNHARMED, [*NOISY, *[record("B")] * 5, *[record("C")] * 4])
+    assert (verdict.answer, verdict.n) == (PASS, 9)
+    assert verdict.claim == "B and C are answered in full while A is over its quota."
+    assert verdict.observed == "B: 5 of 5 answered; C: 4 of 4 answered"
+
+
+def test_one_refused_neighbour_fails(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, UNHARMED, [*NOISY, *[record("B")] * 5, *[record("C")] * 3, refused("C")])
+    assert (verdict.answer, verdict.observed) == (FAIL, "B: 5 of 5 answered; C: 3 of 4 answered")
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([*[record("A")] * 3, record("B"), record("C")], "A never asked for more than its quota"),
+        ([*NOISY, record("B"), record("C", at=200)], "C sent nothing while A was over its quota"),
+        ([*NOISY, record("B")], "C sent nothing."),
+        (
+            [*NOISY, record("B"), *[record("C")] * 10, refused("C")],
+            "C asked for more than the own quota too, so these refusals do not tell.",
+        ),
+    ],
+)
+def test_isolation_that_was_not_put_to_the_test_is_unknown(tmp_path: Path, records: list[Record], said: str) -> None:
+    verdict = judged(tmp_path, UNHARMED, records)
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.startswith(said)
+
+
+# --- what every claim rests on ---
+
+
+@pytest.mark.parametrize("name", sorted(verdicts.CLAIMS))
+def test_nothing_passes_on_nothing(tmp_path: Path, name: str) -> None:
+    verdict = judged(tmp_path, run([claim(name, at_least=2)], deployments=[deployment(rpm=3)]), [], [])
+    assert (verdict.answer, verdict.n, verdict.reason) == (UNKNOWN, 0, "Nothing was sent.")
+
+
+def test_an_answer_without_invocation_leaves_a_claim_open(tmp_path: Path) -> None:
+    records = [record(request_id="1"), record(request_id="2")]
+    verdict = judged(tmp_path, run([claim("all_answered")]), records, [invocation("1")])
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.startswith("CloudWatch has no invocation for 1 of 2 answered requests.")
+    assert "python -m analysis all" in verdict.reason
+    assert "2" in verdict.evidence
+
+
+def test_why_the_fetch_ended_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, run([claim("all_answered")]), [record(request_id="1")], [])
+    log = FetchLog(
+        fetched_at=T0, waited_s=9, window=(0, 1), profiles=("one",), query="", queries=1, invocations=0, answered=1,
+        missing=1, complete=False, reason="The dog ate the logs.",
+    )  # fmt: skip
+    (path / "fetch.json").write_text(log.model_dump_json())
+    assert "The dog ate the logs." in verdicts.judge(files.read(path))[0].reason
+
+
+def test_what_fails_fails_although_logs_are_missing(tmp_path: Path) -> None:
+    assert judged(tmp_path, run([claim("all_answered")]), [record(request_id="1"), refused()], []).answer is FAIL
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_locusts_other_count_leaves_a_claim_open(tmp_path: Path, count: int) -> None:
+    path = write(tmp_path, run([claim("all_answered")]), [record(request_id="1"), record(request_id="2")], None)
+    folder = files.read(path)
+    assert folder.locust is not None
+    folder.locust.loc[0, "Request Count"] = count
+    (verdict,) = verdicts.judge(folder)
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.startswith(f"Locust counted {count} request")
+
+
+def test_without_locusts_count_a_claim_is_open(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, run([claim("all_answered")]), [record()], locust=False)
+    assert (verdict.answer, verdict.reason[:28]) == (UNKNOWN, "Locust's statistics are miss")
+
+
+def test_a_killed_run_proves_nothing(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, run([claim("all_answered")], ended_at=None), [record()])
+    assert (verdict.answer, verdict.reason[:18]) == (UNKNOWN, "The run has no end")
+
+
+@pytest.mark.parametrize("records", [[record()], [refused()]])
+def test_a_slow_client_never_blames_the_gateway(tmp_path: Path, records: list[Record]) -> None:
+    busy = run([claim("all_answered")], self_check={"bottleneck": "its CPU was at 100 %."})
+    verdict = judged(tmp_path, busy, records)
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.endswith("its CPU was at 100 %.")
+
+
+def test_a_judge_that_crashes_says_so_and_harms_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crashes(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(verdicts, "CLAIMS", {**verdicts.CLAIMS, "regions_at_least": crashes})
+    of = run([claim("regions_at_least"), claim("all_answered"), claim("nonsense")])
+    crashed, sound, nonsense = verdicts.judge(files.read(write(tmp_path, of, [record()], None)))
+    assert (crashed.answer, sound.answer, nonsense.answer) == (UNKNOWN, PASS, UNKNOWN)
+    assert "ZeroDivisionError: division by zero" in crashed.reason
+    assert nonsense.reason.startswith("No judge is called 'nonsense'.")
+
+
+def test_rows_may_be_joined_once(tmp_path: Path) -> None:
+    folder = files.read(write(tmp_path, run([claim("all_answered")]), [record()], None))
+    assert verdicts.judge(folder, join(folder.records, None)) == verdicts.judge(folder)
+
+
+# --- their file ---
+
+
+def test_verdicts_survive_their_file(tmp_path: Path) -> None:
+    proved = Verdict("p", "It holds.", PASS, "3", "3", 3, "", ("requests.csv", "1"))
+    given = [proved, replace(proved, answer=UNKNOWN, reason="Nobody looked.")]
+    verdicts.write_verdicts(tmp_path, given)
+    assert verdicts.read_verdicts(tmp_path) == given
+
+
+@pytest.mark.parametrize("content", [None, "[{]", '[{"pattern": "p"}]', json.dumps([{"answer": "MAYBE"}])])
+def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "verdicts.json").write_text(content)
+    with pytest.raises(RunFolderError, match=r"verdicts\.json: .*Run `python -m analysis judge"):
+        verdicts.read_verdicts(tmp_path)
