@@ -26,7 +26,7 @@ _ANSWER_STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNK
 
 def say(text: str) -> None:
     """What is being done now."""
-    _console.print(Text.assemble(("▸ ", "cyan"), text))
+    _console.print(Text.assemble(("▸ ", "cyan"), text), soft_wrap=True)
 
 
 def complain(text: str) -> None:

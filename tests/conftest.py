@@ -1,0 +1,274 @@
+"""Places where the real thing runs: Locust, the gateway and the embedded AWS as processes, the way a user starts them."""
+
+import csv
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCUST = str(Path(sys.executable).with_name("locust"))
+MARK = "PROOF_TEST_MARK"  # in the environment of all that a test starts, and so of all that this starts
+NOT_OURS = ("AWS_", "LOCUST_", "LITELLM_", "NO_COLOR")
+
+# The embedded AWS in a hurry: answers within some milliseconds, logs delivered almost at once.
+SWIFT = {
+    "latency": {"first_token_ms": {"median": 20, "p99": 60}, "per_token_ms": 0},
+    "log_queries": {"scheduled_s": 0, "running_s": 0, "requests_per_s": {}},
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def marked(mark):
+    """The processes that carry the mark, as {pid: command line}; those that have ended and are not reaped are not."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):
+                if f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+@dataclass
+class Started:
+    """A process under way, its output going to files."""
+
+    process: subprocess.Popen
+    mark: str
+    folder: Path
+    runs: Path
+
+    @property
+    def out(self):
+        return (self.folder / "out").read_text()
+
+    @property
+    def err(self):
+        return (self.folder / "err").read_text()
+
+    @property
+    def said(self):
+        """What a user has before the eyes."""
+        return self.out + self.err
+
+    @property
+    def children(self):
+        return {pid: command for pid, command in marked(self.mark).items() if pid != self.process.pid}
+
+    @property
+    def run(self):
+        """The folder of its newest run."""
+        return (self.runs / "latest").resolve()
+
+    def until(self, what, within_s=60):
+        """Waits until `what` is there: a text that is printed, or a condition."""
+        give_up_at = time.monotonic() + within_s
+        while not (what in self.said if isinstance(what, str) else what()):
+            assert time.monotonic() < give_up_at, f"not within {within_s} s: {what}\n{self.said}"
+            assert self.process.poll() is None, f"ended with {self.process.returncode} before: {what}\n{self.said}"
+            time.sleep(0.05)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, within_s=120):
+        """Its end: exit code, output, files, and what it left running."""
+        try:
+            code = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise AssertionError(f"not ended within {within_s} s:\n{self.said}") from None
+        return Ended(code, self.out, self.err, self.runs, marked(self.mark))
+
+    def kill_all(self):
+        for pid in marked(self.mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@dataclass
+class Ended:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+    runs: Path
+    left: dict[int, str]  # processes that outlived it
+
+    @property
+    def said(self):
+        return self.out + self.err
+
+    @property
+    def run(self):
+        return (self.runs / "latest").resolve()
+
+    @property
+    def records(self):
+        return rows(self.run / "requests.csv")
+
+    @property
+    def settings(self):
+        return json.loads((self.run / "run.json").read_text())
+
+    @property
+    def verdicts(self):
+        """{(pattern, claim's name): verdict}."""
+        verdicts = json.loads((self.run / "verdicts.json").read_text())
+        claims = self.settings["claims"]
+        return {
+            (claim["pattern"], claim["claim"]): verdict for claim, verdict in zip(claims, verdicts, strict=True)
+        }
+
+    @property
+    def answers(self):
+        return {claim: verdict["answer"] for claim, verdict in self.verdicts.items()}
+
+    def served(self, pattern):
+        """How many requests of a pattern each deployment answered."""
+        counts = {}
+        for record in self.records:
+            if record["pattern"] == pattern and record["status"] == "200" and not record["error_type"]:
+                counts[record["deployment"]] = counts.get(record["deployment"], 0) + 1
+        return counts
+
+    def statuses(self, consumer):
+        """How many requests of a consumer ended with each HTTP status."""
+        counts = {}
+        for record in self.records:
+            if record["consumer"] == consumer:
+                counts[record["status"]] = counts.get(record["status"], 0) + 1
+        return counts
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@dataclass
+class Place:
+    """A folder with configuration files, ports, keys and run folders of its own."""
+
+    folder: Path
+    keys: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    cwd: Path = ROOT
+    _started: list[Started] = field(default_factory=list)
+
+    @property
+    def runs(self):
+        return self.folder / "runs"
+
+    @property
+    def files(self):
+        return {name: self.folder / f"{name}.yaml" for name in ("config", "patterns", "embedded")}
+
+    @property
+    def options(self):
+        files = self.files
+        return [
+            "--gateway-config", str(files["config"]),
+            "--patterns", str(files["patterns"]),
+            "--embedded-config", str(files["embedded"]),
+        ]  # fmt: skip
+
+    def write(self, name, content):
+        """A configuration file, from a text or from what it shall hold."""
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        self.files[name].write_text(text)
+
+    def read(self, name):
+        return yaml.safe_load(self.files[name].read_text())
+
+    def change(self, name, **sections):
+        self.write(name, self.read(name) | sections)
+
+    def start(self, command, within=None):
+        """Starts a command; what it starts carries its mark. `within` is called in the child before the command."""
+        mark = secrets.token_hex(8)
+        folder = self.folder / f"command-{len(self._started)}"
+        folder.mkdir()
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            process = subprocess.Popen(
+                command, cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+                env={**inherited, "PYTHONPATH": str(ROOT), **self.keys, **self.environment, MARK: mark},
+                preexec_fn=within,
+            )  # fmt: skip
+        self._started.append(Started(process, mark, folder, self.runs))
+        return self._started[-1]
+
+    def start_locust(self, *arguments, within=None):
+        return self.start([LOCUST, "--headless", *self.options, "--runs", str(self.runs), *arguments], within)
+
+    def locust(self, *arguments, within_s=120):
+        return self.start_locust(*arguments).wait(within_s)
+
+    def start_gateway(self):
+        """`python -m gateway`, ready to be used."""
+        logs = str(self.runs / "logs")
+        gateway = self.start([sys.executable, "-m", "gateway", *self.options, "--logs", logs])
+        gateway.until("Ctrl-C ends it", 120)
+        return gateway
+
+    def python(self, *arguments, within_s=60):
+        return self.start([sys.executable, *arguments]).wait(within_s)
+
+    def end(self):
+        for started in self._started:
+            started.kill_all()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    """Makes places: the shipped configuration on ports of their own. `swift` has an embedded AWS without latencies."""
+    made = []
+
+    def make(name, *, swift=True):
+        folder = tmp_path_factory.mktemp(name)
+        names = ("LITELLM_MASTER_KEY", "CONSUMER_A_KEY", "CONSUMER_B_KEY", "CONSUMER_C_KEY")
+        made.append(Place(folder, keys={key: f"sk-{secrets.token_urlsafe(24)}" for key in names}))
+        for file in made[-1].files.values():
+            file.write_text((ROOT / "config" / file.name).read_text())
+        config, embedded = made[-1].read("config"), made[-1].read("embedded")
+        config["litellm"]["port"] = free_port()
+        embedded["port"] = free_port()
+        if swift:
+            config["fetch"] = {"deadline_s": 60, "poll_s": 0.5}
+            embedded |= SWIFT
+            embedded["invocation_logging"]["delivery_delay_s"] = 0.5
+            for model in embedded["models"].values():
+                model.pop("latency", None)
+        made[-1].write("config", config)
+        made[-1].write("embedded", embedded)
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+@pytest.fixture(scope="session")
+def main_job(place):
+    """`locust --headless` on the shipped configuration: all five patterns, once."""
+    here = place("main-job", swift=False)
+    return here, here.locust()
