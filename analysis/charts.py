@@ -25,6 +25,7 @@ from analysis.model import Outcome, Run
 from analysis.windows import WINDOW_S, WindowRow
 from analysis.wording import count, percent, seconds
 
+TIMELINE_COLUMNS = ("side", "consumer", "outcome", "deployment", "intended_at", "started_at", "latency_ms")
 MOST_DOTS = 250  # above it a latency chart counts in bins
 MOST_BARS = 600  # above it the timeline does
 

@@ -85,7 +85,7 @@ def write(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdic
 def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdict]) -> str:
     """The page as text."""
     run = folder.run
-    requests = metrics.sent(rows)
+    requests = metrics.sent(rows[list(charts.TIMELINE_COLUMNS)])
     ledger = metrics.ledger(run, rows, folder.locust, fetched=folder.invocations is not None)
     consumers = metrics.consumers(rows)
     return _PAGE.get_template("report.html").render(
@@ -285,7 +285,6 @@ def _locust_table(locust: pd.DataFrame | None, rows: pd.DataFrame) -> Table | No
         "Requests": lambda line: count(line[locust_csv.REQUESTS]),
         "Failures": lambda line: count(line[locust_csv.FAILURES]),
         "Median": lambda line: seconds(line.get("Median Response Time")),
-        "Average": lambda line: seconds(line.get("Average Response Time")),
         "95%": lambda line: seconds(line.get("95%")),
         "Max": lambda line: seconds(line.get("Max Response Time")),
         "Requests/s": lambda line: f"{line.get('Requests/s', float('nan')):.2f}",

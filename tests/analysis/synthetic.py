@@ -392,10 +392,7 @@ def _locust(together: pd.DataFrame, run: Run, sabotage: Sabotage | None) -> pd.D
         ]  # fmt: skip
         return dict(zip(LOCUST_COLUMNS, values, strict=True))
 
-    lines = [
-        line(str(pattern), str(consumer), part)
-        for (pattern, consumer), part in together.groupby(["pattern", "consumer"], sort=False)
-    ]
+    lines = [line("POST", str(consumer), part) for consumer, part in together.groupby("consumer", sort=False)]
     total = line("", "Aggregated", together)
     if sabotage == "locust_disagrees":
         total["Request Count"] -= 1
