@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,10 @@ from gateway.embedded_aws.insights_functions import (
 
 LIMIT_DEFAULT = 10_000  # when neither the query nor the request gives one
 
+_PART = 65_536  # rows for which an expression is computed at once
+
 Index = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,14 @@ def _apply(command: Command, table: _Table) -> _Table:
             column = _compute(condition, table)
             holds = np.array([truth(value) is True for value in column.values], dtype=bool)
             return table.take(holds[column.codes])
-        case Parse(source, pattern, names):
-            return table.having(_extract(pattern, names, source, table))
+        case Parse(source, _, names):
+            columns = _by_parts(lambda part: _extract(command, part), [source], table)
+            return table.having(dict(zip(names, columns, strict=True)))
         case Stats(items, groups):
             return _aggregate(items, groups, table)
         case Sort(keys):
-            columns = table.load(key.name for key in keys)
-            ranks = [_rank(c, table.size, key.descending) for c, key in zip(columns, keys, strict=True)]
+            sorting = zip(table.load(key.name for key in keys), keys, strict=True)
+            ranks = [_rank(column, table.size, key.descending) for column, key in sorting]
             return table.take(np.lexsort(ranks[::-1]))
         case Limit(rows):
             return table.take(np.arange(min(rows, table.size)))
@@ -172,20 +176,45 @@ def _apply(command: Command, table: _Table) -> _Table:
 
 
 def _compute(expression: Expression, table: _Table) -> Column:
+    if isinstance(expression, Field):
+        return table.load([expression.name])[0]
     names = sorted(fields_of(expression))
     function = _compiled(expression, names)
-    columns = table.load(names)
-    if isinstance(expression, Field):
-        return columns[0]
-    if not columns:
+    if not names:
         return Column(np.zeros(table.size, dtype=np.int64), [function(())])
+    return _by_parts(lambda part: [Column(*_map(function, names, part))], names, table)[0]
+
+
+def _map(function: Callable[[tuple[Value, ...]], T], names: Sequence[str], table: _Table) -> tuple[Index, list[T]]:
+    """(the number of the result that each row has, the results)"""
+    columns = table.load(names)
     codes, first = _distinct(columns, table.size)
-    values = []
+    results = []
     for number, arguments in enumerate(zip(*(_at(column, first) for column in columns), strict=True)):
         if number % 64 == 0 and table.stop():
             raise Stopped
-        values.append(function(arguments))
-    return Column(codes, values)
+        results.append(function(arguments))
+    return codes, results
+
+
+def _by_parts(compute: Callable[[_Table], list[Column]], names: Sequence[str], table: _Table) -> list[Column]:
+    """The columns that `compute` makes of `names`, part by part: no more than a part of all messages is in memory."""
+    parts = []
+    for start in range(0, max(1, table.size), _PART):
+        rows = slice(start, start + _PART)
+        loaded = {name: table.columns[name] for name in names if name in table.columns}
+        columns = {name: Column(column.codes[rows], column.values) for name, column in loaded.items()}
+        parts.append(compute(_Table(table.rows[rows], table.source, columns, table.stop)))
+    return [_joined(columns) for columns in zip(*parts, strict=True)]
+
+
+def _joined(parts: Sequence[Column]) -> Column:
+    values: list[Value] = []
+    codes = []
+    for part in parts:
+        codes.append(part.codes + len(values))
+        values += part.values
+    return Column(np.concatenate(codes), values)
 
 
 def _compiled(expression: Expression, names: Sequence[str]) -> Callable[[tuple[Value, ...]], Value]:
@@ -263,17 +292,14 @@ def _rank(column: Column, size: int, descending: bool) -> Index:
     return ranks[codes]
 
 
-def _extract(pattern: regex.Pattern[str], names: Sequence[str], source: str, table: _Table) -> dict[str, Column]:
-    (column,) = table.load([source])
-    codes, first = _distinct([column], table.size)
-    values: list[list[Value]] = [[] for _ in names]
-    for number, value in enumerate(_at(column, first)):
-        if number % 64 == 0 and table.stop():
-            raise Stopped
-        found = None if value is None else pattern.search(text(value), timeout=REGEX_TIMEOUT_S, concurrent=True)
-        for group, extracted in enumerate(values, start=1):
-            extracted.append(found.group(group) if found else None)
-    return {name: Column(codes, extracted) for name, extracted in zip(names, values, strict=True)}
+def _extract(command: Parse, table: _Table) -> list[Column]:
+    def found(arguments: tuple[Value, ...]) -> regex.Match[str] | None:
+        (value,) = arguments
+        return None if value is None else command.pattern.search(text(value), timeout=REGEX_TIMEOUT_S)
+
+    codes, matches = _map(found, [command.source], table)
+    groups = range(1, len(command.names) + 1)
+    return [Column(codes, [match[group] if match else None for match in matches]) for group in groups]
 
 
 def _aggregate(items: Sequence[Item], groups: Sequence[Item], table: _Table) -> _Table:

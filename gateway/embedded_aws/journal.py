@@ -359,6 +359,7 @@ class Events:
         self._blocks = [b for b in blocks if b.times_ms.min() <= end_ms and b.times_ms.max() >= start_ms]
         self._bounds = (start_ms, end_ms, now)
         self._starts = np.cumsum([0, *map(len, self._blocks)], dtype=np.int64)
+        self._columns: dict[str, Column | None] = {}  # those asked for so far, of all events of the blocks
 
     def rows(self, newest_first: bool) -> Index:
         start_ms, end_ms, now = self._bounds
@@ -368,7 +369,10 @@ class Events:
         return rows[::-1][np.argsort(-times[rows[::-1]], kind="stable")] if newest_first else rows
 
     def load(self, names: Sequence[str], rows: Index) -> list[Column]:
-        columns = {name: column for name in names if (column := self._column(name)) is not None}
+        for name in names:
+            if name not in self._columns:
+                self._columns[name] = self._column(name)
+        columns = {name: column for name in names if (column := self._columns[name]) is not None}
         others = self._read([name for name in names if name not in columns], rows)
         return [
             others[name] if name in others else Column(columns[name].codes[rows], columns[name].values)
@@ -434,7 +438,7 @@ def _merged(parts: Iterable[_Codes]) -> Column:
     values: list[Value] = []
     merged = [np.zeros(0, dtype=np.int64)]
     for codes, own in parts:
-        if 2 * len(own) > len(codes):  # as good as unique, as request ids are: not worth looking for in the others
+        if len(own) == len(codes):  # unique, as request ids are: not worth looking for in the other blocks
             renumbered = np.arange(len(values), len(values) + len(own))
             values += own
         else:

@@ -352,7 +352,7 @@ def _deserialize(body: bytes) -> Input:
         raise AwsError(400, "SerializationException", "") from None
     if not isinstance(given, dict):
         raise AwsError(400, "SerializationException", "Start of structure or map found where not expected.")
-    return given
+    return {name: value for name, value in given.items() if value is not None}
 
 
 # AWS's own model of its service, as botocore has it, says which members, types and constraints there are.
@@ -374,7 +374,7 @@ def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if isinstance(shape, StructureShape):
         for name, member in shape.members.items():
             inner = f"{path}.{name}" if path else name
-            if value.get(name) is not None:
+            if name in value:
                 yield from _problems(member, value[name], inner)
             elif name in shape.required_members:
                 yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.embedded_aws.journal import Journal
@@ -549,6 +549,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.sampled_from(["StartQuery", "GetQueryResults", "DescribeQueries", "StopQuery", "DescribeLogGroups"]),
     st.dictionaries(MEMBERS, VALUES, max_size=8).map(lambda given: json.dumps(given).encode()) | st.binary(max_size=20),
@@ -600,8 +601,8 @@ def test_a_query_is_evaluated_in_a_thread_and_starting_it_does_not_wait(threaded
 
 def test_stopping_a_query_stops_its_work(threaded: World):
     client = threaded.client()
-    threaded.append(*(record(n, input={"inputBodyJson": {"prompt": f"{n} " + "a" * 18 + "b"}}) for n in range(3_000)))
-    slow = start(client, "filter input.inputBodyJson.prompt like /^.*(a|a)*$/ and input.inputBodyJson.prompt like 'zz'")
+    threaded.append(*(record(n, input={"inputBodyJson": {"prompt": f"{n} " + "a" * 15 + "b"}}) for n in range(3_000)))
+    slow = start(client, "filter input.inputBodyJson.prompt like /^\\d+ (a|a)*$/")  # seconds of work
     after = start(client)
     time.sleep(0.05)
     assert client.get_query_results(queryId=slow)["status"] == "Running"
