@@ -179,6 +179,12 @@ class RegionDown(Fault):
     kind: Literal["region_down"] = "region_down"  # type: ignore[assignment]
     region: str
 
+    @model_validator(mode="after")
+    def _concerns_everybody(self) -> RegionDown:
+        if self.account or self.model or self.share < 1:
+            raise ValueError("a Region that is down is down for everybody: leave out account, model and share")
+        return self
+
     def refuse(self) -> AwsError | None:
         return modelled("ServiceUnavailableException")
 
