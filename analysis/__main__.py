@@ -54,7 +54,7 @@ def judge(run: Path) -> None:
 def report(run: Path) -> None:
     """Write the report, one self-contained HTML page."""
     folder, rows, answers = _judge(run)
-    Console().print(_report(folder, rows, answers))
+    Console().print(str(_report(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 
@@ -97,7 +97,7 @@ def _fetch(console: Console, run: Path) -> files.FetchLog:
     counts = f"{found}, {log.invocations:,} invocations, {log.waited_s:.1f} s"
     console.print(counts, style="" if log.complete else "yellow", highlight=False)
     if log.reason:
-        console.print(log.reason, style="yellow", highlight=False, markup=False)
+        console.print(log.reason, style="yellow", highlight=False, markup=False, soft_wrap=True)
     return log
 
 
@@ -120,7 +120,7 @@ def _exit_code(answers: list[Verdict]) -> int:
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)))
+    Console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
 
 
 def _run() -> None:

@@ -41,7 +41,7 @@ def show(
     console.print()
     console.print(conclusion(folder, verdicts))
     for line in next_steps(folder, verdicts, report):
-        console.print(line)
+        console.print(line, soft_wrap=True)  # so that paths and commands can be copied
 
 
 def title(pattern: str) -> str:

@@ -243,7 +243,8 @@ def test_a_quota_that_was_never_reached_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_model_groups_rpm_is_the_quota_of_a_consumer_without_its_own(tmp_path: Path) -> None:
-    by_model = run([claim("limited_to_quota", "A")], [consumer("A", model="small")], [deployment("small", group="small", rpm=3)])
+    small = deployment("small", group="small", rpm=3)
+    by_model = run([claim("limited_to_quota", "A")], [consumer("A", model="small")], [small])
     sent = [record("A", model_asked="small", deployment="small")] * 3 + [refused("A", model_asked="small")] * 2
     assert judged(tmp_path / "1", by_model, sent).answer is PASS
     assert judged(tmp_path / "2", by_model, sent[1:] + sent[4:]).answer is FAIL
