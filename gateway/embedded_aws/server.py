@@ -28,6 +28,7 @@ from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 from gateway.embedded_aws.world import World
 
 MAX_BODY_BYTES = 25_000_000  # what Bedrock's service model allows InvokeModel
+BACKLOG = 2_048
 _TRANSPORT = "embedded_aws.transport"
 _LOGS_TARGET = "Logs_20140328."
 
@@ -239,11 +240,12 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; OSError if the port is taken."""
+    """A listening socket, so that whoever comes before the server runs waits; OSError if the port is taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

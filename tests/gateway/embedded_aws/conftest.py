@@ -1,5 +1,6 @@
 """Embedded AWSes that listen on a port of their own, spoken to by boto3."""
 
+import json
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -75,11 +76,11 @@ class Running:
         for name, value in (headers or {}).items():
             request.headers[name] = value
         SigV4Auth(self.session(profile).get_credentials(), service, region).add_auth(request)
-        return dict(request.headers.items())
+        return {"host": self.url.removeprefix("http://"), **dict(request.headers.items())}
 
     def raw(self, path, body=b"", **kwargs):
         """A signed request with a body that botocore would not build; bytes as they are, anything else as JSON."""
-        body = body if isinstance(body, bytes) else orjson.dumps(body)
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = self.signed(path, body, **kwargs)
         return HTTP.request(kwargs.get("method", "POST"), self.url + path, body=body, headers=headers, timeout=10)
 
