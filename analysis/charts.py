@@ -204,7 +204,7 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
         top += 20 + height + 14
     background = [*_minutes(scale, begin, top), *_time_axis(scale, top), *_faults(faults, scale, begin, top)]
     what = (
-        "Each bar is a request, from when it was due to its end."
+        "Each bar is a request, from when it was due to its end; thin while it waits in the client for a free user."
         if each
         else "Bars count the requests that were due in each slice of time, by what became of them."
     )

@@ -24,22 +24,6 @@ from analysis.wording import UNKNOWN, clock, count, dollars, interval, listing, 
 _TITLES = {"cris": "Cross-Region inference"}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
-_SELF_CHECK: Mapping[str, tuple[str, Callable[[Any], str]]] = {
-    "offered_per_s": ("Offered rate", lambda value: f"{value:,.4g}/s"),
-    "achieved_per_s": ("Achieved rate", lambda value: f"{value:,.4g}/s"),
-    "not_sent": ("Due but not sent", count),
-    "lag_p50_ms": ("Scheduling lag, p50", lambda value: _milliseconds(value)),
-    "lag_p99_ms": ("Scheduling lag, p99", lambda value: _milliseconds(value)),
-    "lag_max_ms": ("Scheduling lag, max", lambda value: _milliseconds(value)),
-    "client_cpu_percent": ("Client CPU, of one core", lambda value: f"{value:.0f} %"),
-    "loop_delay_p50_ms": ("Event-loop delay, p50", lambda value: _milliseconds(value)),
-    "loop_delay_p99_ms": ("Event-loop delay, p99", lambda value: _milliseconds(value)),
-    "loop_delay_max_ms": ("Event-loop delay, max", lambda value: _milliseconds(value)),
-    "clock_step_ms": ("Clock step during the run", lambda value: _milliseconds(value)),
-    "warmup_requests": ("Warm-up requests, counted nowhere", count),
-    "workers": ("Locust workers", count),
-}
-
 _PAGE = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -63,7 +47,6 @@ class Table:
 class Section:
     """One pattern on the page."""
 
-    id: str
     title: str
     answer: Answer
     verdicts: tuple[Verdict, ...]
@@ -118,10 +101,10 @@ def title_of(pattern: str) -> str:
 
 def _headline(run: Run, verdicts: Sequence[Verdict]) -> str:
     """What was proved, in a sentence."""
-    answers = {pattern: worst([v.answer for v in verdicts if v.pattern == pattern]) for pattern in run.patterns}
-    named = {answer: [title_of(p) for p, given in answers.items() if given is answer] for answer in Answer}
     if not verdicts:
         return "Nothing was judged"
+    given = {p: [verdict.answer for verdict in verdicts if verdict.pattern == p] for p in run.patterns}
+    named = {answer: [title_of(p) for p, of in given.items() if of and worst(of) is answer] for answer in Answer}
     if failed := named[Answer.FAIL]:
         return f"{listing(failed)} {'fails' if len(failed) == 1 else 'fail'}"
     if unknown := named[Answer.UNKNOWN]:
@@ -148,13 +131,14 @@ def _section(
     given = tuple(verdict for verdict in verdicts if verdict.pattern == pattern)
     unproved = [verdict for verdict in given if verdict.answer is not Answer.PASS]
     unproved.sort(key=lambda verdict: verdict.answer is not Answer.FAIL)
-    by_account = {_account(run, str(account)): part for account, part in here.groupby("account_id", observed=True)}
+    by_account = _by_account(run, here)
     return Section(
-        id=pattern,
         title=title_of(pattern),
         answer=worst([verdict.answer for verdict in given]),
         verdicts=given,
-        headline=unproved[0].reason if unproved else " · ".join(verdict.observed for verdict in given),
+        headline=unproved[0].reason or unproved[0].observed
+        if unproved
+        else " · ".join(verdict.observed for verdict in given),
         consumers=_consumers_table(mine),
         effort=_effort_table(mine),
         regions=_regions_table(by_account),
@@ -200,10 +184,13 @@ def _figures(
     ]
 
 
-def _account(run: Run, account_id: str) -> str:
-    """With the profile that leads there, where it is only one."""
-    profiles = [profile for profile, account in run.aws.accounts.items() if account == account_id]
-    return f"{profiles[0]} · {account_id}" if len(profiles) == 1 else account_id
+def _by_account(run: Run, here: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows that reached an account, under its name: with the profile that leads there, where it is only one."""
+    found = {}
+    for account, part in sorted(here.groupby("account_id", observed=True), key=lambda pair: str(pair[0])):
+        profiles = [profile for profile, known in run.aws.accounts.items() if known == account]
+        found[f"{profiles[0]} · {account}" if len(profiles) == 1 else str(account)] = part
+    return found
 
 
 def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
@@ -329,26 +316,46 @@ def _deployments_table(run: Run) -> Table | None:
     return _table("The gateway's deployments", columns, run.deployments, texts=6)
 
 
+def _milliseconds(value: float) -> str:
+    return f"{value:,.1f} ms" if value < 1000 else seconds(value)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.4g}/s"
+
+
+_SELF_CHECK: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "offered_per_s": ("Offered rate", _rate),
+    "achieved_per_s": ("Achieved rate", _rate),
+    "not_sent": ("Due but not sent", count),
+    "lag_p50_ms": ("Scheduling lag, p50", _milliseconds),
+    "lag_p99_ms": ("Scheduling lag, p99", _milliseconds),
+    "lag_max_ms": ("Scheduling lag, max", _milliseconds),
+    "client_cpu_percent": ("Client CPU, of one core", lambda value: f"{value:.0f} %"),
+    "loop_delay_p50_ms": ("Event-loop delay, p50", _milliseconds),
+    "loop_delay_p99_ms": ("Event-loop delay, p99", _milliseconds),
+    "loop_delay_max_ms": ("Event-loop delay, max", _milliseconds),
+    "clock_step_ms": ("Clock step during the run", _milliseconds),
+    "warmup_requests": ("Warm-up requests, counted nowhere", count),
+    "workers": ("Locust processes", count),
+}
+
+
 def _self_check(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is known first, in a fixed order; whatever else was recorded under its own name."""
-    known = [(words, _shown(found[key], show)) for key, (words, show) in _SELF_CHECK.items() if key in found]
-    others = [(key.replace("_", " "), _plain(value)) for key, value in found.items()
-              if key not in _SELF_CHECK and key != "bottleneck"]  # fmt: skip
-    return known + others
-
-
-def _shown(value: Any, show: Callable[[Any], str]) -> str:
-    return show(value) if isinstance(value, int | float) else _plain(value)
+    known = [
+        (words, show(found[key]) if isinstance(found[key], int | float) else _plain(found[key]))
+        for key, (words, show) in _SELF_CHECK.items()
+        if key in found
+    ]
+    others = [key for key in found if key not in _SELF_CHECK and key != "bottleneck"]  # that stands above
+    return known + [(key.replace("_", " "), _plain(found[key])) for key in others]
 
 
 def _plain(value: Any) -> str:
     if value is None:
         return UNKNOWN
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _milliseconds(value: float) -> str:
-    return f"{value:,.1f} ms" if value < 1000 else seconds(value)
 
 
 def _per_second(distribution: Distribution) -> str:
