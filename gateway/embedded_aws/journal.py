@@ -253,6 +253,7 @@ class Block:
     deliver_at: npt.NDArray[np.float64]
     sizes: _Sizes
     store: _Store
+    span_ms: tuple[int, int]  # of the times, both inclusive
 
     def __len__(self) -> int:
         return len(self.times_ms)
@@ -279,14 +280,15 @@ class _OpenBlock:
         for key in dict.fromkeys(key for entry in metadata for key in entry):
             columns[_METADATA + key] = _encode([entry.get(key) for entry in metadata])
         times = columns["timestamp"]
-        milliseconds = np.array([_milliseconds(value) for value in times.values], dtype=np.int64)
+        milliseconds = [_milliseconds(value) for value in times.values]
         return Block(
             self.group,
             self.first,
-            milliseconds[times.codes],
+            np.array(milliseconds, dtype=np.int64)[times.codes],
             np.array(self.deliver_at),
             np.fromiter(map(len, self.lines), dtype=np.uint32),
             _InMemory(tuple(self.lines), columns),
+            (min(milliseconds), max(milliseconds)),
         )
 
 
@@ -356,7 +358,7 @@ class Events:
     """
 
     def __init__(self, blocks: Sequence[Block], start_ms: int, end_ms: int, now: float) -> None:
-        self._blocks = [b for b in blocks if b.times_ms.min() <= end_ms and b.times_ms.max() >= start_ms]
+        self._blocks = [block for block in blocks if block.span_ms[0] <= end_ms and start_ms <= block.span_ms[1]]
         self._bounds = (start_ms, end_ms, now)
         self._starts = np.cumsum([0, *map(len, self._blocks)], dtype=np.int64)
         self._columns: dict[str, Column | None] = {}  # those asked for so far, of all events of the blocks

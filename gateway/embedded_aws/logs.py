@@ -47,7 +47,8 @@ class LogsSettings:
     running_s: float = 0.15
     concurrent_queries: int = 100  # of one account and Region
     results_kept_s: float = 7 * _DAY_S
-    queries_kept: int = 1_000  # ended ones, over all accounts: the bound on memory
+    queries_kept: int = 1_000  # ended ones, over all accounts, the newest first;
+    results_kept_bytes: int = 256 << 20  # and no more of their results than this, unless one alone has more
     requests_per_s: Mapping[str, int] = field(default_factory=lambda: {"GetQueryResults": 10, "DescribeLogGroups": 10})
     evaluation_max_s: float = 60.0  # then a query ends as Timeout
 
@@ -213,10 +214,12 @@ class Logs:
 
     def _forget(self, now: float) -> None:
         """The ended queries that are too old, and the oldest of too many."""
-        ended = [query for query in self._queries.values() if not query.is_active(now)]
-        too_many = len(ended) - self._settings.queries_kept
-        for number, query in enumerate(ended):
-            if number < too_many or query.created_at + self._settings.results_kept_s < now:
+        kept, kept_bytes = 0, 0
+        for query in reversed([query for query in self._queries.values() if not query.is_active(now)]):
+            kept, kept_bytes = kept + 1, kept_bytes + query.answer_bytes
+            too_many = kept > self._settings.queries_kept
+            too_large = kept > 1 and kept_bytes > self._settings.results_kept_bytes
+            if too_many or too_large or query.created_at + self._settings.results_kept_s < now:
                 del self._queries[query.id]
 
     def _throttle(self, operation: str, caller: Caller) -> None:
@@ -233,10 +236,11 @@ class Logs:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     rows: list[bytes]  # each the JSON of one row
+    size_bytes: int
     statistics: dict[str, float]
 
 
-_NO_ANSWER = _Answer([], {"recordsMatched": 0.0, "recordsScanned": 0.0, "bytesScanned": 0.0})
+_NO_ANSWER = _Answer([], 0, {"recordsMatched": 0.0, "recordsScanned": 0.0, "bytesScanned": 0.0})
 
 
 @dataclass(slots=True)
@@ -290,6 +294,10 @@ class _Execution:
                 return "Complete", self.answer
         return "Running", self.partial
 
+    @property
+    def answer_bytes(self) -> int:
+        return self.partial.size_bytes + (self.answer or _NO_ANSWER).size_bytes
+
     def is_active(self, now: float) -> bool:
         return self.look(now)[0] in ("Scheduled", "Running")
 
@@ -330,6 +338,7 @@ def _answer(result: Result, events: Events | _Half, log_groups: int) -> _Answer:
     scanned = events.rows(newest_first=False)
     return _Answer(
         rows,
+        sum(map(len, rows)),
         {
             "recordsMatched": float(result.matched),
             "recordsScanned": float(len(scanned)),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.embedded_aws import insights_evaluation
 from gateway.embedded_aws.insights import MalformedQuery, parse
 from gateway.embedded_aws.insights_evaluation import Column, Index, Result, Stopped, evaluate
 from gateway.embedded_aws.insights_functions import Timestamp, Value, sort_key
@@ -490,6 +491,19 @@ def test_a_query_of_nothing_but_brackets_is_answered_and_not_a_stack_overflow():
     assert parse("filter " + "(" * 4_900 + "a" + ")" * 4_900) == parse("filter a")
     with pytest.raises(MalformedQuery, match="deep"):
         parse("fields " + "a+" * 4_900 + "a")
+
+
+def test_many_rows_are_computed_by_parts_and_it_does_not_show(monkeypatch: pytest.MonkeyPatch):
+    events = [event(n, a=n % 4, b=f"k{n % 3}", c=None if n % 5 else "x") for n in range(50)]
+    queries = (
+        'fields a * 2 as d | filter d > 2 and b like /k[01]/ | parse b "k*" as n | sort d desc, n | display d, n, c',
+        "filter ispresent(c) | stats count(*), sum(a + 1) as s by concat(b, c), bin(10s)",
+        "filter a > 9 | parse b 'k*' as n | stats count(n)",
+    )
+    whole = [ask(query, *events) for query in queries]
+    monkeypatch.setattr(insights_evaluation, "_PART", 7)
+    assert [ask(query, *events) for query in queries] == whole
+    assert [len(result.rows) > 3 for result in whole] == [True, True, False]
 
 
 def test_a_regular_expression_that_backtracks_without_end_is_given_up():

@@ -371,6 +371,18 @@ def test_of_the_ended_queries_only_so_many_are_kept(tmp_path: Path):
     world.close()
 
 
+def test_of_large_results_only_so_much_is_kept(tmp_path: Path):
+    world = World(tmp_path, LogsSettings(results_kept_bytes=3_000, scheduled_s=0, running_s=0))
+    world.append(*map(record, range(10)))
+    client = world.client()
+    ids = [start(client) for _ in range(5)]  # some 2 kB each
+    assert [query["queryId"] for query in client.describe_queries()["queries"]][:1] == ids[:-2:-1]
+    assert len(client.get_query_results(queryId=ids[-1])["results"]) == 10
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_query_results(queryId=ids[0])
+    world.close()
+
+
 def test_ten_requests_a_second(world: World):
     client = world.client()
     query_id = start(client)
