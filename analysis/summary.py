@@ -17,12 +17,11 @@ from rich.text import Text
 from analysis import metrics
 from analysis.files import RunFolder
 from analysis.model import Answer, Run, Verdict, worst
-from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds
+from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds, title
 
 STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 EVIDENCE = {"aws": "the real AWS", "embedded": "the embedded AWS"}
 _BAR = 24
-_TITLES = {"cris": "Cross-Region inference"}
 
 
 def show(
@@ -42,11 +41,6 @@ def show(
     console.print(conclusion(folder, verdicts))
     for line in next_steps(folder, verdicts, report):
         console.print(line, soft_wrap=True)  # so that paths and commands can be copied
-
-
-def title(pattern: str) -> str:
-    """account_sharding → Account sharding."""
-    return _TITLES.get(pattern, pattern.replace("_", " ").capitalize())
 
 
 def tables(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[RenderableType]:
@@ -71,7 +65,7 @@ _WITH_OWN_TABLE = {"primaries_filled", "overflow_answered_by_fallback", "regions
 
 def _table(*headings: str) -> Table:
     """The first column is text, the others numbers; a heading of "" is a bar."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", border_style="dim")
     table.add_column(headings[0], no_wrap=True)
     for heading in headings[1:]:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)

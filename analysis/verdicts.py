@@ -65,6 +65,8 @@ def _weighed(
     """The verdict, unless what it rests on does not hold: then UNKNOWN, and why."""
     if bottleneck := folder.run.self_check.get("bottleneck"):
         return _open(verdict, f"The client was the bottleneck, so this says nothing about the gateway: {bottleneck}")
+    if verdict.reason == _NO_INVOCATIONS:
+        return _open(verdict, _why_no_invocations(folder))
     if verdict.answer is not Answer.PASS:
         return verdict
     if folder.run.ended_at is None:
@@ -81,15 +83,17 @@ def _weighed(
         missing = answered[answered["side"] == "record"]
         if len(missing):
             reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
-            hint = _fetch_hint(folder)
-            return replace(_open(verdict, f"{reason} {hint}"), evidence=(*verdict.evidence, *_ids(missing)))
+            why = (folder.fetch and folder.fetch.reason) or "Fetch again: logs may be on their way."
+            return replace(_open(verdict, f"{reason} {why}"), evidence=(*verdict.evidence, *_ids(missing)))
     return verdict
 
 
-def _fetch_hint(folder: files.RunFolder) -> str:
-    if folder.fetch and folder.fetch.reason:
-        return f"{folder.fetch.reason} `python -m analysis all {folder.path}` asks again."
-    return f"Run `python -m analysis all {folder.path}` again in a minute."
+def _why_no_invocations(folder: files.RunFolder) -> str:
+    if folder.fetch:
+        return folder.fetch.reason or _NO_INVOCATIONS
+    if folder.invocations is None:
+        return f"CloudWatch was never asked. Run `python -m analysis all {folder.path}`."
+    return _NO_INVOCATIONS
 
 
 def _open(verdict: Verdict, reason: str) -> Verdict:
@@ -325,7 +329,7 @@ CLAIMS: Mapping[str, Callable[[Run, RunClaim, pd.DataFrame], Verdict]] = {
 # --- what the claims share --------------------------------------------------------------------------------------
 
 _NOTHING_SENT = "Nothing was sent."
-_NO_INVOCATIONS = "There are no invocation records: model invocation logging may be off, or CloudWatch was not asked."
+_NO_INVOCATIONS = "CloudWatch knows of no invocation."
 
 
 def _consumers(run: Run, claim: RunClaim) -> list[RunConsumer]:
