@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from gateway.settings import Burst, ConfigError, Constant, Phases, Poisson, Ramp, Steps, Trace, Traffic
@@ -138,9 +138,10 @@ def check_trace(traffic: Traffic) -> None:
                 check_trace(phase)
 
 
-def deal(whole: Iterable[float], first: int, share: int, total: int) -> Iterator[float]:
-    """The arrivals that fall to a worker holding users `first` to `first + share - 1` of `total`, dealt in turn."""
-    return (at for number, at in enumerate(whole) if first <= number % total < first + share)
+def deal(whole: Iterable[float], turns: Collection[int], total: int) -> Iterator[float]:
+    """The arrivals that fall to whoever has these turns of `total`."""
+    mine = frozenset(turns)
+    return (at for number, at in enumerate(whole) if number % total in mine)
 
 
 def span_s(traffic: Traffic) -> float:

@@ -9,14 +9,14 @@ from typing import Any
 
 import gevent
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import STATE_MISSING, MasterRunner
 
 from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
 from locustfiles._clock import now
 from locustfiles._one_run import OneRun, tenant_classes
-from locustfiles._plan import Plan, tenants
+from locustfiles._plan import Plan, Share, divide, tenants
 from locustfiles._recording import unpack
 from locustfiles._senders import senders
 from locustfiles._terminal import complain, say, tell, tell_conclusion
@@ -107,38 +107,43 @@ class Harness:
 
     def _on_spawning_complete(self, **_: Any) -> None:
         recording = self._recording
-        if recording is None or recording.begun:
+        if recording is None:
+            return
+        if recording.begun:
+            self._dismiss_late_workers(recording)
             return
         plan = recording.begin()
         if isinstance(self._runner, MasterRunner):
-            self._send_plan(plan)
+            self._send_plan(recording, plan)
         else:
             senders.begin(plan)
         gevent.spawn(self._watch, recording)
 
-    def _send_plan(self, plan: Plan) -> None:
+    def _send_plan(self, recording: OneRun, plan: Plan) -> None:
         """To every worker with its share: arrivals are dealt to users, and each worker gets those of its own users."""
         assert isinstance(self._runner, MasterRunner)
-        first_of: dict[str, int] = {}
-        classes = tenant_classes(self._runner.user_classes)
-        of_class = {user_class.__name__: user_class.consumer for user_class in classes}
-        totals: dict[str, int] = {}
+        consumer_of = {
+            user_class.__name__: user_class.consumer for user_class in tenant_classes(self._runner.user_classes)
+        }
         held = {
-            client.id: {of_class[name]: users for name, users in client.user_classes_count.items() if name in of_class}
+            client.id: {consumer_of[name]: n for name, n in client.user_classes_count.items() if name in consumer_of}
             for client in self._runner.clients.all
         }
-        for counts in held.values():
-            for consumer, users in counts.items():
-                totals[consumer] = totals.get(consumer, 0) + users
-        for client_id, counts in held.items():
-            shares = {}
-            for consumer, users in counts.items():
-                shares[consumer] = (first_of.get(consumer, 0), users, max(1, totals[consumer]))
-                first_of[consumer] = first_of.get(consumer, 0) + users
-            message = plan.to_message() | {"shares": shares}
-            self._runner.send_message(PLAN, {"plan": message, "now": now()}, client_id)
-            if self._recording:
-                self._recording.expected_workers.add(client_id)
+        for worker, shares in divide(held).items():
+            self._send_share(worker, plan, shares)
+            recording.expected_workers.add(worker)
+
+    def _dismiss_late_workers(self, recording: OneRun) -> None:
+        """The schedule is dealt already: a worker that joins now has no part in it, and its users end at once."""
+        if isinstance(self._runner, MasterRunner) and recording.plan:
+            for worker in [client.id for client in self._runner.clients.all]:
+                if worker not in recording.expected_workers | recording.late_workers:
+                    recording.late_workers.add(worker)
+                    self._send_share(worker, recording.plan, dict.fromkeys(recording.plan.tenants, ([], 1)))
+
+    def _send_share(self, worker: str, plan: Plan, shares: dict[str, Share]) -> None:
+        assert isinstance(self._runner, MasterRunner)
+        self._runner.send_message(PLAN, {"plan": plan.to_message() | {"shares": shares}, "now": now()}, worker)
 
     def _watch(self, recording: OneRun) -> None:
         """Ends the run when every user has sent what it had to send, and tells when a child of ours dies."""
@@ -186,7 +191,13 @@ class Harness:
         recording.stop()
         if isinstance(self._runner, MasterRunner) and recording.expected_workers:
             self._runner.send_message(FINISH)
-            recording.all_finished.wait((self._environment.stop_timeout or 0) + FINISH_GRACE_S)
+            give_up_at = now() + (self._environment.stop_timeout or 0) + FINISH_GRACE_S
+            while recording.unfinished_workers() & self._connected_workers() and now() < give_up_at:
+                gevent.sleep(0.05)
+
+    def _connected_workers(self) -> set[str]:
+        assert isinstance(self._runner, MasterRunner)
+        return {client.id for client in self._runner.clients.all if client.state != STATE_MISSING}
 
     def _on_test_stop(self, **_: Any) -> None:
         recording, self._recording = self._recording, None

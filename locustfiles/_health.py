@@ -72,7 +72,8 @@ class Health:
         while True:
             called_at = time.perf_counter()
             gevent.sleep(PROBE_EVERY_S)
-            self.loop_delay_ms.add((time.perf_counter() - called_at - PROBE_EVERY_S) * 1000)
+            if called_at >= self._at:  # else it began before the run
+                self.loop_delay_ms.add((time.perf_counter() - called_at - PROBE_EVERY_S) * 1000)
 
     def to_message(self) -> dict[str, Any]:
         """Plain data, for a worker's master."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from gevent.event import Event
 from locust.env import Environment
 from locust.runners import MasterRunner
 
@@ -69,11 +68,11 @@ class OneRun:
         self.start_at = float("inf")
         self.notes: list[str] = []
         self.expected_workers: set[str] = set()
-        self.all_finished = Event()
+        self.late_workers: set[str] = set()
+        self.plan: Plan | None = None
         self._sent = 0
         self._arrived: dict[str, int] = {}  # worker → how many of its records are here
         self._finished: dict[str, dict[str, Any]] = {}  # worker → its own last word
-        self._plan: Plan | None = None
         self._stopped_at = float("inf")
         self._write_run(ended_at=None)
         self._records = RecordFile(self.folder / REQUESTS_CSV, on_fault)
@@ -90,7 +89,7 @@ class OneRun:
         if (wait_s := self.start_at - called_at) > 1:
             say(f"Waiting {wait_s:.0f} s, so that no burst straddles two quota windows")
         say(f"Sending, run {self.run_id}")
-        self._plan = Plan(
+        self.plan = Plan(
             run_id=self.run_id,
             url=self._stack.url,
             region=self._stack.config.aws.region_name,
@@ -101,7 +100,7 @@ class OneRun:
             tenants=self._tenants,
             environment=aws_variables() if self._stack.evidence == "embedded" else {},
         )
-        return self._plan
+        return self.plan
 
     def stop(self) -> None:
         """No more requests from here on; those under way are waited for."""
@@ -120,8 +119,9 @@ class OneRun:
     def finished(self, worker: str, last_word: dict[str, Any]) -> None:
         """A worker has ended: {"count": records it sent, "health": its own}."""
         self._finished[worker] = last_word
-        if self.expected_workers <= self._finished.keys():
-            self.all_finished.set()
+
+    def unfinished_workers(self) -> set[str]:
+        return self.expected_workers - self._finished.keys()
 
     def save(self) -> None:
         """Everything that was measured, on disk. Raises OSError."""
@@ -133,7 +133,7 @@ class OneRun:
                 self.notes.append(f"Worker {worker} was lost: {arrived} of its records arrived, the rest is missing.")
             elif last_word["count"] != arrived:
                 self.notes.append(f"Worker {worker} sent {last_word['count']} records, and {arrived} arrived.")
-        for worker in sorted(self._arrived.keys() - self.expected_workers):
+        for worker in sorted(self.late_workers):
             self.notes.append(f"Worker {worker} joined late and had no part in the schedule.")
         if self._stack.evidence == "embedded":
             _folder.write_faults(self.folder, _faults())
@@ -147,7 +147,7 @@ class OneRun:
 
     def _planned(self) -> tuple[int, float]:
         """How many requests the schedule had due until the run was stopped, and over how many seconds."""
-        plan, planned, last_s = self._plan, 0, 0.0
+        plan, planned, last_s = self.plan, 0, 0.0
         if plan is None:
             return 0, 0.0
         for name, tenant in plan.tenants.items():

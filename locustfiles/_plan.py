@@ -57,6 +57,9 @@ class Tenant:
         return _TRAFFIC.validate_python(self.traffic)
 
 
+Share = tuple[list[int], int]  # this process's turns, of how many: arrival k falls to turn k modulo that
+
+
 @dataclass(frozen=True)
 class Plan:
     """One run. `tenants` is keyed by consumer."""
@@ -169,6 +172,24 @@ def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:
     if not found:
         raise ConfigError(f"{path}: has no message list. Write one a line.")
     return tuple([message.model_dump() for message in messages] for messages in found)
+
+
+def divide(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Share]]:
+    """Worker → consumer → its share of the arrivals, in proportion to the users it holds.
+
+    The workers' turns are interleaved as evenly as they go, so that each sees the schedule thinned and not cut in pieces.
+    """
+    shares: dict[str, dict[str, Share]] = {worker: {} for worker in held}
+    for consumer in {consumer for users in held.values() for consumer in users}:
+        turns = sorted(
+            ((number + 0.5) / users[consumer], worker)
+            for worker, users in held.items()
+            for number in range(users.get(consumer, 0))
+        )
+        for worker in held:
+            mine = [turn for turn, (_, owner) in enumerate(turns) if owner == worker]
+            shares[worker][consumer] = (mine, max(1, len(turns)))
+    return shares
 
 
 def longest_span_s(tenants: Iterable[Tenant]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from itertools import cycle
 from typing import Any
 
@@ -22,14 +23,20 @@ class Sender:
         self.worker = worker
         self.headers = {"Authorization": f"Bearer {tenant.key}"}
         whole = arrivals(tenant.arrivals, plan.seed_of(tenant.name), plan.run_time_s)
-        first, share, total = plan.shares.get(tenant.name, (0, 1, 1))
-        self._due = deal(whole, first, share, total)
+        self._due = deal(whole, *plan.shares[tenant.name]) if plan.shares else whole
+        self._returned: list[float] = []
         self._prompts = cycle(tenant.prompts)
 
     def next_arrival(self) -> float | None:
         """When the next request should start, in epoch seconds; None when there are no more."""
+        if self._returned:
+            return heapq.heappop(self._returned)
         offset = next(self._due, None)
         return None if offset is None else self.plan.start_at + offset
+
+    def give_back(self, due_at: float) -> None:
+        """An arrival whose user was stopped while it waited, for another user to take."""
+        heapq.heappush(self._returned, due_at)
 
     def next_prompt(self) -> list[dict[str, Any]]:
         return next(self._prompts)

@@ -40,6 +40,10 @@ class Tenant(User):
     def on_start(self) -> None:
         self.wait()  # the first request, too, starts when the schedule says
 
+    def on_stop(self) -> None:
+        if self._intended_at is not None:
+            self.sender.give_back(self._intended_at)
+
     def wait_time(self) -> float:
         """Seconds until this user's next arrival. Raises StopUser when there are no more."""
         due_at = self.sender.next_arrival()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import gevent
@@ -32,9 +33,19 @@ class Worker:
         self._records = WorkerRecords()
         self._runner.register_message(PLAN, self._on_plan)
         self._runner.register_message(FINISH, self._on_finish, concurrent=True)
+        if environment.parsed_options and environment.parsed_options.processes:
+            gevent.spawn(self._end_with_parent)
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.request.add_listener(self._on_request)
         environment.events.report_to_master.add_listener(self._on_report)
+
+    @staticmethod
+    def _end_with_parent() -> None:
+        """A worker that --processes forked shall not outlive its parent by the minute that Locust would wait."""
+        parent = os.getppid()
+        while os.getppid() == parent:
+            gevent.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_test_start(self, **_: Any) -> None:
         senders.forget()
@@ -60,4 +71,3 @@ class Worker:
         self._environment.stop_timeout = 0
         self._runner._send_stats()
         self._runner.send_message(FINISHED, {"count": self._records.count, "health": health.to_message()})
-        gevent.sleep(0)

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from gateway.settings import ConfigError, Traffic
 from locustfiles._arrivals import MARGIN_S, WINDOW_S, arrivals, check_trace, deal, length_s, start_at
+from locustfiles._plan import divide
 
 
 def traffic(kind: str, **settings: Any) -> Traffic:
@@ -28,7 +29,7 @@ def test_a_burst_is_one_moment() -> None:
     assert all_of("burst", requests=3) == [0.0, 0.0, 0.0]
 
 
-def test_a_burst_repeats_every_minute_as_long_as_the_run_lasts() -> None:
+    assert all_of("burst", requests=2, run_time_s=150, every_s=65.0) == [0, 0, 65, 65, 130, 130]
     assert all_of("burst", requests=2, run_time_s=130) == [0, 0, 60, 60, 120, 120]
 
 
@@ -132,9 +133,7 @@ SIMPLE = st.one_of(
 
 
 @given(SIMPLE, st.integers(0, 99), st.one_of(st.none(), st.floats(0, 200)))
-def test_every_traffic_ascends_and_stays_within_its_time(
-    chosen: Traffic, seed: int, run_time_s: float | None
-) -> None:
+def test_every_traffic_ascends_and_stays_within_its_time(chosen: Traffic, seed: int, run_time_s: float | None) -> None:
     times = list(arrivals(chosen, seed, run_time_s))
     assert all(earlier <= later for earlier, later in pairwise(times))
     limit = length_s(chosen) if run_time_s is None else run_time_s
@@ -145,10 +144,15 @@ def test_every_traffic_ascends_and_stays_within_its_time(
 def test_workers_together_send_the_schedule_once(users: list[int], requests: int) -> None:
     """However users are spread over workers, each arrival is sent by exactly one, in proportion to its users."""
     whole = [float(number) for number in range(requests)]
-    total = sum(users)
-    dealt = [list(deal(whole, sum(users[:worker]), held, total)) for worker, held in enumerate(users)]
+    shares = divide({f"w{worker}": {"A": held} for worker, held in enumerate(users)})
+    dealt = [list(deal(whole, *shares[f"w{worker}"]["A"])) for worker in range(len(users))]
     assert sorted(at for share in dealt for at in share) == whole
-    assert all(len(share) <= math.ceil(requests / total) * held for share, held in zip(dealt, users, strict=True))
+    assert all(len(share) <= math.ceil(requests / sum(users)) * held for share, held in zip(dealt, users, strict=True))
+
+
+def test_two_workers_alternate() -> None:
+    shares = divide({"w1": {"A": 3}, "w2": {"A": 3}})
+    assert shares == {"w1": {"A": ([0, 2, 4], 6)}, "w2": {"A": ([1, 3, 5], 6)}}
 
 
 @given(st.floats(1e9, 2e9), st.floats(0, 400))
@@ -156,6 +160,6 @@ def test_no_burst_straddles_two_windows(now: float, span: float) -> None:
     start = start_at(now, span)
     into_window = start % WINDOW_S
     assert 0 <= start - now <= WINDOW_S + MARGIN_S
-    assert MARGIN_S - 1e-3 <= into_window
+    assert into_window >= MARGIN_S - 1e-3
     if span + 15 <= WINDOW_S - 2 * MARGIN_S:
         assert into_window + span + 15 + MARGIN_S <= WINDOW_S + 1e-3
