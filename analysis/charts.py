@@ -252,19 +252,21 @@ def _each_request(part: pd.DataFrame, scale: Scale, begin: float, top: float) ->
     shortest_s = (scale.high - scale.low) / 250  # what is shorter would not be seen
     ends = np.maximum(due + part["latency_ms"].to_numpy() / 1000, due + shortest_s)
     lanes = _lanes(due.tolist(), ends.tolist())
+    pitch = min(8.0, 320 / (max(lanes) + 1))  # a crowd moves together instead of filling screens
+    thick = 0.63 * pitch
     marks: list[Markup] = []
     for lane, end, request in zip(lanes, ends.tolist(), part.itertuples(), strict=True):
         outcome = Outcome(str(request.outcome))
         by = f" by {request.deployment}" if request.deployment else ""
         says = f"{_clock(request.intended_at)} {OUTCOME_WORDS[outcome]}{by} in {seconds(request.latency_ms)}"
-        start, sent, y = request.intended_at - begin, request.started_at - begin, top + 8 * lane
+        start, sent, y = request.intended_at - begin, request.started_at - begin, top + pitch * lane
         if scale(sent) - scale(start) > 0.2:  # it queued in the client, for long enough to be seen
-            marks.append(_rect(scale(start), scale(sent) - scale(start), y + 2, 1, "queued"))
+            marks.append(_rect(scale(start), scale(sent) - scale(start), y + thick / 2 - 0.5, 1, "queued"))
         sent = min(sent, end - shortest_s)
-        marks.append(_rect(scale(sent), scale(end) - scale(sent), y, 5, outcome, says))
+        marks.append(_rect(scale(sent), scale(end) - scale(sent), y, thick, outcome, says))
         if outcome in SHAPES:
-            marks.append(_shape(scale(end), y + 2.5, outcome, says))
-    return marks, 8 * (max(lanes) + 1), ""
+            marks.append(_shape(scale(end), y + thick / 2, outcome, says))
+    return marks, pitch * (max(lanes) + 1), ""
 
 
 def _lanes(starts: Iterable[float], ends: Iterable[float]) -> list[int]:

@@ -152,6 +152,15 @@ def test_every_request_of_a_short_run_is_a_mark() -> None:
     assert all("refused by the gateway in 0.0" in says(shape) for shape in refused)
 
 
+def test_a_crowd_at_once_does_not_fill_screens() -> None:
+    run = synthetic.demo()
+    crowd = pd.concat([run.records[run.records["consumer"] == "cris"]] * 50, ignore_index=True)
+    figure = charts.timeline(run.run, join(crowd, None), ())
+    assert figure is not None
+    assert len(elements(figure, "rect", "answered")) == 500
+    assert float(ElementTree.fromstring(figure.svg).attrib["height"]) < 450
+
+
 def test_a_long_run_is_counted_in_bins_without_losing_a_request() -> None:
     run = synthetic.sustained(6500)
     figure = charts.timeline(run.run, rows_of(run), ())
