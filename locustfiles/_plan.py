@@ -72,7 +72,7 @@ class Plan:
     run_time_s: float | None
     start_at: float  # on the clock of the process that made the plan
     tenants: dict[str, Tenant]
-    shares: dict[str, tuple[int, int, int]] = dataclasses.field(
+    shares: dict[str, Share] = dataclasses.field(
         default_factory=dict
     )  # consumer → first user, users, of how many
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -177,7 +177,7 @@ def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:
 def divide(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Share]]:
     """Worker → consumer → its share of the arrivals, in proportion to the users it holds.
 
-    The workers' turns are interleaved as evenly as they go, so that each sees the schedule thinned and not cut in pieces.
+    Turns are interleaved as evenly as they go: each worker sees the schedule thinned, and not cut in pieces.
     """
     shares: dict[str, dict[str, Share]] = {worker: {} for worker in held}
     for consumer in {consumer for users in held.values() for consumer in users}:
