@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from analysis import metrics
+from analysis import metrics, windows
 from analysis.files import RunFolder
 from analysis.model import Answer, Run, Verdict, worst
 from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds, title
@@ -22,6 +23,7 @@ from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds, 
 STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 EVIDENCE = {"aws": "the real AWS", "embedded": "the embedded AWS"}
 _BAR = 24
+_WINDOWS = 10  # shown at most
 
 
 def show(
@@ -29,9 +31,8 @@ def show(
 ) -> None:
     """Everything, in the order in which it is read: patterns, ledger, the answer, what to do next."""
     for pattern in folder.run.patterns:
-        here = rows[rows["pattern"] == pattern]
         console.print(Rule(Text(title(pattern), style="bold"), style="dim", align="left"))
-        for table in tables(folder.run, pattern, here):
+        for table in tables(folder.run, pattern, rows):
             console.print(Padding(table, (1, 0, 0, 2), expand=False))
         answers = verdict_lines([verdict for verdict in verdicts if verdict.pattern == pattern])
         console.print(Padding(answers, (1, 0, 1, 2), expand=False))
@@ -46,18 +47,38 @@ def show(
 def tables(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[RenderableType]:
     """What the pattern's claims are about, as tables."""
     claims = {claim.claim for claim in run.claims if claim.pattern == pattern}
-    consumers = metrics.consumers(rows)
+    here = rows[rows["pattern"] == pattern]
+    consumers = metrics.consumers(here)
     if "shards_separate" in claims:
         yield _accounts(run, consumers)
         for consumer in consumers:
-            yield _regions(rows[rows["consumer"] == consumer.consumer], f"Region of {consumer.consumer}")
+            yield _regions(here[here["consumer"] == consumer.consumer], f"Region of {consumer.consumer}")
         return
     if claims & {"limited_to_quota", "neighbours_unharmed"} or not claims & _WITH_OWN_TABLE:
         yield _consumers(consumers)
     if claims & {"primaries_filled", "overflow_answered_by_fallback"}:
-        yield _served(rows)
+        yield _served(here)
     if "regions_at_least" in claims:
-        yield _regions(rows, "Region")
+        yield _regions(here, "Region")
+    for name, seen in _quotas(run, pattern, rows):
+        if len(seen.rows) > 1:
+            yield _windows(name, seen)
+
+
+def _quotas(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[tuple[str, windows.Windows]]:
+    """The quotas that the pattern's claims are about, by consumer or model group."""
+    tenants = [tenant for tenant in run.consumers if tenant.pattern == pattern]
+    for claim in run.claims:
+        if claim.pattern != pattern:
+            continue
+        meant = [tenant for tenant in tenants if not claim.consumers or tenant.name in claim.consumers]
+        found: list[tuple[str, windows.Windows | None]] = []
+        if claim.claim == "limited_to_quota":
+            found = [(tenant.name, windows.consumer_windows(run, rows, tenant)) for tenant in meant]
+        elif claim.claim == "primaries_filled":
+            groups = dict.fromkeys(tenant.model for tenant in meant)
+            found = [(group, windows.deployment_windows(run, rows, group)) for group in groups]
+        yield from ((name, seen) for name, seen in found if seen)
 
 
 _WITH_OWN_TABLE = {"primaries_filled", "overflow_answered_by_fallback", "regions_at_least"}
@@ -65,8 +86,9 @@ _WITH_OWN_TABLE = {"primaries_filled", "overflow_answered_by_fallback", "regions
 
 def _table(*headings: str) -> Table:
     """The first column is text, the others numbers; a heading of "" is a bar."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", border_style="dim")
-    table.add_column(headings[0], no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.header_style = table.border_style = "dim"
+    table.add_column(headings[0], overflow="fold")
     for heading in headings[1:]:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     return table
@@ -131,6 +153,26 @@ def _served(rows: pd.DataFrame) -> Table:
     if unanswered.count:
         table.add_row(
             Text("nobody", style="red"), count(unanswered.count), percent(unanswered), UNKNOWN, _bar(unanswered, "red")
+        )
+    return table
+
+
+def _windows(name: str, seen: windows.Windows) -> Table:
+    """Admitted against configured; of many windows the last ones, and those that do not hold."""
+    table = _table(f"Window of {name} (UTC)", "Offered", "Served", "Quota", "")
+    told = [row for row in seen.rows[:-_WINDOWS] if not row.holds][:_WINDOWS] + list(seen.rows[-_WINDOWS:])
+    if left_out := len(seen.rows) - len(told):
+        table.add_row(Text(f"{plural(left_out, 'earlier window')}", style="dim"))
+    for row in told:
+        served, quota = sum(row.served.values()), sum(row.quotas.values())
+        right = row.holds or seen.answer is Answer.PASS
+        share = metrics.Proportion(min(served, quota), quota)
+        table.add_row(
+            f"{datetime.fromtimestamp(row.starts_at, UTC):%H:%M:%S}",
+            count(row.offered),
+            Text(count(served), style="" if right else "red"),
+            count(quota),
+            _bar(share, "cyan" if right else "red"),
         )
     return table
 

@@ -77,6 +77,15 @@ def test_what_is_open_says_how_to_close_it(tmp_path: Path) -> None:
     assert f"python -m analysis all {path}" in text
 
 
+def test_sustained_traffic_is_told_window_by_window(tmp_path: Path) -> None:
+    text = shown(synthetic.write(synthetic.sustained(65 * 13, minutes=13), tmp_path))
+    assert "Window of A (UTC)" in text
+    assert "Window of balanced (UTC)" in text
+    assert "3 earlier windows" in text
+    assert line(text, "12:12:00")[:4] == ["12:12:00", "10", "3", "3"]
+    assert "…" not in text
+
+
 def test_another_pattern_gets_a_table_of_its_consumers(tmp_path: Path) -> None:
     of = run([claim("all_answered")], [consumer("tenant")], notes=("The gateway ended in the middle of the run.",))
     text = shown(write(tmp_path, of, [record("tenant", latency_ms=1234), refused("tenant")], None))
@@ -87,7 +96,7 @@ def test_another_pattern_gets_a_table_of_its_consumers(tmp_path: Path) -> None:
 def test_names_from_elsewhere_are_text_and_no_markup(tmp_path: Path) -> None:
     name = "[bold]x[/bold]"
     of = run([claim("all_answered")], [consumer(name)])
-    assert name in shown(write(tmp_path, of, [record(name, error_type="[/red]", status=500)], None))
+    assert name in shown(write(tmp_path, of, [record(name, error_type="[/red]", status=500)], None), width=100)
 
 
 @pytest.mark.parametrize("answers", [[], [Answer.PASS], [Answer.PASS, Answer.UNKNOWN], [Answer.FAIL, Answer.UNKNOWN]])
