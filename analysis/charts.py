@@ -212,7 +212,7 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     return Figure(
         "Timeline",
         _svg([*background, *marks], top + 20, alt),
-        f"Time counts from {_clock(begin)} UTC. {what} The clock's minutes, shaded in turn, are the windows of quotas.",
+        f"Time counts from {_clock(begin)} UTC. {what} Every other minute of the clock is shaded.",
     )
 
 
@@ -310,7 +310,7 @@ def _time_axis(scale: Scale, height: float) -> list[Markup]:
 
 
 def _minutes(scale: Scale, begin: float, height: float) -> list[Markup]:
-    """Clock minutes, the windows of quotas, shaded in turn."""
+    """Clock minutes, shaded in turn."""
     minutes = range(math.floor((begin + scale.low) / WINDOW_S), math.ceil((begin + scale.high) / WINDOW_S))
     every = math.ceil(len(minutes) / 6)  # names that would touch are left out
     marks = []
