@@ -20,6 +20,7 @@ from gateway.settings import MASTER_KEY, PATTERNS_FILE, Config, ConfigError
 
 HOST = "127.0.0.1"
 START_DEADLINE_S = 120.0
+CHAT_LOGGED = b'"POST /v1/chat/completions '  # as uvicorn's access log writes it
 WARM_UP = "warm-up"  # the model groups that only warm-up requests use, and the run their log records belong to
 WARM_UPS_AT_ONCE = 4
 
@@ -76,6 +77,7 @@ def start(
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it asks the internet for prices
         "PYTHONWARNINGS": "ignore",
+        "PYTHONUNBUFFERED": "1",  # its access log is counted
     }
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         environment["AWS_BEDROCK_RUNTIME_ENDPOINT"] = endpoint  # LiteLLM ignores AWS_ENDPOINT_URL
@@ -96,6 +98,13 @@ def answers(url: str) -> bool:
             return b"alive" in answer.read()
     except (OSError, ValueError):
         return False
+
+
+def chats_logged(log: Path, after: int) -> int:
+    """How many chat requests LiteLLM's access log tells of, after so many bytes of it."""
+    with log.open("rb") as file:
+        file.seek(after)
+        return sum(CHAT_LOGGED in line for line in file)
 
 
 def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> None:

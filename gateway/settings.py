@@ -186,7 +186,7 @@ class Burst(Strict):
     kind: Literal["burst"]
     requests: Count
     repeat: Count = 1
-    every_s: Positive = 60.0
+    every_s: Positive = 65.0  # a window of LiteLLM lasts 60 s from the first request that it counts
 
 
 class Constant(Strict):

@@ -101,6 +101,14 @@ class Stack:
             if consumer.model and (consumer.route or pattern.route) == "gateway"
         }
 
+    def log_size(self) -> int | None:
+        """How long the log of our gateway is now; None where the gateway is not ours."""
+        return self.gateway.log.stat().st_size if self.gateway else None
+
+    def requests_seen(self, after: int | None) -> int | None:
+        """How many requests our gateway has answered since its log was so long, by its own account."""
+        return proxy.chats_logged(self.gateway.log, after) if self.gateway and after is not None else None
+
     def trouble(self) -> str | None:
         """What happened to a child of ours that should be running and is not."""
         for child in (self.gateway, self._aws):

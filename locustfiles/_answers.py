@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 BROKEN_STREAM = "broken_stream"  # ended without its end mark
 STREAM_ERROR = "stream_error"  # an error event after content
@@ -64,7 +65,7 @@ def from_headers(status: int, headers: Mapping[str, str]) -> Answer:
 def add_body(answer: Answer, body: bytes) -> None:
     """The token usage, or the error's type and text, of a complete body."""
     try:
-        content = json.loads(body)
+        content = orjson.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
@@ -108,7 +109,7 @@ def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]
             done = True
             break
         try:
-            event = json.loads(payload)
+            event = orjson.loads(payload)
         except ValueError:
             answer.error_type = NOT_JSON
             return

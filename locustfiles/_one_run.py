@@ -70,6 +70,7 @@ class OneRun:
         self.expected_workers: set[str] = set()
         self.late_workers: set[str] = set()
         self.plan: Plan | None = None
+        self._log_size: int | None = None
         self._sent = 0
         self._arrived: dict[str, int] = {}  # worker → how many of its records are here
         self._finished: dict[str, dict[str, Any]] = {}  # worker → its own last word
@@ -81,6 +82,7 @@ class OneRun:
     def begin(self) -> Plan:
         """The plan, from now on: the start is set so that bursts fit into a quota window."""
         self.begun = True
+        self._log_size = self._stack.log_size()
         called_at = now()
         self.start_at = start_at(called_at + LEAD_S, longest_span_s(self._tenants.values()))
         run_time_s = self._options.run_time
@@ -143,7 +145,11 @@ class OneRun:
         local = not isinstance(self._environment.runner, MasterRunner)
         processes = [health.to_message()] if local else [word["health"] for word in self._finished.values()]
         planned, span_s = self._planned()
-        return {"warmup_requests": self._stack.warm_ups, **self_check(processes, planned, self._sent, span_s)}
+        return {
+            "warmup_requests": self._stack.warm_ups,
+            "gateway_requests": self._stack.requests_seen(self._log_size),
+            **self_check(processes, planned, self._sent, span_s),
+        }
 
     def _planned(self) -> tuple[int, float]:
         """How many requests the schedule had due until the run was stopped, and over how many seconds."""

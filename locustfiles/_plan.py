@@ -72,9 +72,7 @@ class Plan:
     run_time_s: float | None
     start_at: float  # on the clock of the process that made the plan
     tenants: dict[str, Tenant]
-    shares: dict[str, Share] = dataclasses.field(
-        default_factory=dict
-    )  # consumer → first user, users, of how many
+    shares: dict[str, Share] = dataclasses.field(default_factory=dict)  # consumer → first user, users, of how many
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def seed_of(self, consumer: str) -> int:

@@ -6,6 +6,7 @@ import heapq
 from itertools import cycle
 from typing import Any
 
+import orjson
 from gevent.event import Event
 
 from locustfiles import _bedrock
@@ -21,7 +22,11 @@ class Sender:
         self.plan = plan
         self.tenant = tenant
         self.worker = worker
-        self.headers = {"Authorization": f"Bearer {tenant.key}"}
+        self.headers = {
+            "Authorization": f"Bearer {tenant.key}",
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream" if tenant.stream else "application/json",
+        }
         whole = arrivals(tenant.arrivals, plan.seed_of(tenant.name), plan.run_time_s)
         self._due = deal(whole, *plan.shares[tenant.name]) if plan.shares else whole
         self._returned: list[float] = []
@@ -40,6 +45,18 @@ class Sender:
 
     def next_prompt(self) -> list[dict[str, Any]]:
         return next(self._prompts)
+
+    def body(self, messages: list[dict[str, Any]]) -> str:
+        """What is asked of the gateway. The run's id goes through it into Bedrock's invocation log."""
+        body: dict[str, Any] = {
+            "model": self.tenant.model,
+            "messages": messages,
+            "max_tokens": self.tenant.max_tokens,
+            "requestMetadata": {"run": self.plan.run_id},
+        }
+        if self.tenant.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return orjson.dumps(body).decode()
 
 
 class Senders:

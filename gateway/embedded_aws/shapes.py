@@ -21,6 +21,7 @@ from gateway.embedded_aws.wire import AwsError
 Faults = list[str]
 Check = Callable[[Any, str, Faults], None]
 
+_NOT_NULL = "Member must not be null"
 _JSON_KINDS: dict[type, str] = {
     str: "STRING_VALUE",
     int: "NUMBER_VALUE",
@@ -32,7 +33,8 @@ _JSON_KINDS: dict[type, str] = {
 
 
 def validate(value: Any, check: Check) -> None:
-    """Raises AwsError naming every constraint that the value breaks."""
+    """Raises AwsError naming every constraint that the value breaks. Members that are null, which is as good as absent,
+    are taken out of `value`."""
     faults: Faults = []
     check(value, "", faults)
     if faults:
@@ -92,10 +94,15 @@ def _structure(shape: StructureShape, known: dict[str, Check], without: tuple[st
         prefix = path + "." if path else ""
         for name in required:
             if value.get(name) is None:
-                faults.append(_fault("null", prefix + name, "Member must not be null"))
+                faults.append(_fault("null", prefix + name, _NOT_NULL))
+        nulls = []
         for name, item in value.items():
-            if item is not None and (member := members.get(name)) is not None:
+            if item is None:
+                nulls.append(name)
+            elif (member := members.get(name)) is not None:
                 member(item, prefix + name, faults)
+        for name in nulls:
+            del value[name]
 
     return check
 
@@ -109,7 +116,9 @@ def _list(shape: ListShape, known: dict[str, Check]) -> Check:
             raise _unreadable(value, "list")
         length(value, "[...]", path, faults)
         for number, item in enumerate(value, 1):
-            if item is not None:
+            if item is None:
+                faults.append(_fault("null", f"{path}.{number}.member", _NOT_NULL))
+            else:
                 item_check(item, f"{path}.{number}.member", faults)
 
     return check
@@ -124,7 +133,9 @@ def _map(shape: MapShape, known: dict[str, Check]) -> Check:
         length(value, "{...}", path, faults)
         for key, item in value.items():
             key_check(key, f"{path}.key", faults)
-            if item is not None:
+            if item is None:
+                faults.append(_fault("null", f"{path}.{key}.member", _NOT_NULL))
+            else:
                 value_check(item, f"{path}.{key}.member", faults)
 
     return check
