@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import json
+import math
 import os
 import re
 import shutil
@@ -20,12 +22,15 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from gateway.settings import load_config, load_patterns
+from locustfiles._arrivals import arrivals
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -308,6 +313,41 @@ def test_links_and_pictures_exist() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize(("traffic", "said"), [("demo", "(\\d+) requests cost"), ("sustained", "(\\d+) of `--traffic")])
+def test_cost_is_what_the_prices_make_it(traffic: str, said: str) -> None:
+    """At most: every answer as long as it may be, each from the dearest model that may give it."""
+    requests, cost_usd = 0, 0.0
+    for prices, sent in asked(traffic):
+        requests += sent
+        cost_usd += sent * max(prices)
+    told = re.search(rf"{said}.*?at most (\d+) US cents", README, re.DOTALL)
+    assert told is not None
+    assert requests == int(told[1])
+    assert math.ceil(100 * cost_usd) == int(told[2])
+
+
+def asked(traffic: str) -> Iterator[tuple[list[float], int]]:
+    """For each consumer: what one request may cost in USD, by every model that may answer, and how many it sends."""
+    spec = find_spec("litellm")
+    assert spec is not None
+    assert spec.origin is not None
+    price_list = json.loads(Path(spec.origin).with_name("model_prices_and_context_window_backup.json").read_text())
+    config = load_config()
+    patterns = load_patterns(None, config)
+    stand_ins = config.router_settings.stand_ins()
+    for pattern in patterns.patterns.values():
+        for consumer in pattern.consumers.values():
+            groups = [consumer.model, *stand_ins.get(consumer.model, ())] if consumer.model else []
+            models = [entry.bedrock_model_id for group in groups for entry in config.groups[group]]
+            tokens = (consumer.prompt or patterns.prompt).max_tokens
+            prices = [price_list[model] for model in models or [config.cris.model_id]]
+            costs = [PROMPT_TOKENS * p["input_cost_per_token"] + tokens * p["output_cost_per_token"] for p in prices]
+            yield costs, sum(1 for _ in arrivals(consumer.traffic[traffic], seed=patterns.seed))
+
+
+PROMPT_TOKENS = 20  # more than the shipped prompt has
 
 
 def test_error_texts_are_the_real_ones() -> None:
