@@ -206,7 +206,7 @@ def assert_told_like_aws(answer):
         assert "x-amzn-requestid" in answer.headers
 
 
-ANYTHING = httpx.Client()
+ANYTHING = PoolManager(retries=False)
 FUZZED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -271,10 +271,10 @@ def test_any_form_for_sts(aws, form):
     )
 )
 def test_any_headers(aws, headers):
-    sent = {name: value.encode("latin-1", "replace") for name, value in headers.items()}
-    sent = {name: bytes(b for b in value if b >= 32 and b != 127) for name, value in sent.items()}
-    answer = ANYTHING.post(f"{aws.url}/model/{SONNET}/converse", content=b"{}", headers=sent)
-    assert 400 <= answer.status_code < 500
+    # No line ends, which would be other headers; everything else that a header can hold, and much that it should not.
+    sent = {name: re.sub(r"[\r\n]", "", value).encode("latin-1", "replace") for name, value in headers.items()}
+    answer = ANYTHING.request("POST", f"{aws.url}/model/{SONNET}/converse", body=b"{}", headers=sent)
+    assert 400 <= answer.status < 500
 
 
 def test_nonsense_from_one_account_costs_another_nothing(start):
