@@ -15,10 +15,11 @@ from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 from lark.visitors import Transformer_NonRecursive
 
-from gateway.embedded_aws.insights_functions import AGGREGATES, FUNCTIONS, Period, Value
+from gateway.embedded_aws.insights_functions import AGGREGATES, FUNCTIONS, Period, Value, number
 
 LIMIT_MAX = 100_000
 _DEPTH_MAX = 100  # of nested expressions
+_COPIES_MAX = 100_000  # in a regular expression: a tenth of a second to compile
 
 
 class MalformedQuery(ValueError):
@@ -195,7 +196,7 @@ class _Builder(Transformer_NonRecursive[Token, tuple[Command, ...]]):
         return SortKey(name, order is not None and order.lower() == "desc")
 
     def limit(self, rows: Token) -> Limit:
-        if not rows.isdigit() or not 1 <= int(rows) <= LIMIT_MAX:
+        if not rows.isdigit() or not 1 <= float(rows) <= LIMIT_MAX:
             raise MalformedQuery(f"limit must be a whole number between 1 and {LIMIT_MAX}, not {rows}")
         return Limit(int(rows))
 
@@ -260,7 +261,10 @@ class _Builder(Transformer_NonRecursive[Token, tuple[Command, ...]]):
         return Field(self.name(token))
 
     def number(self, token: Token) -> Literal:
-        return Literal(int(token) if token.isdigit() else float(token))
+        value = number(str(token))
+        if value is None:
+            raise MalformedQuery(f"{token} is too large a number")
+        return Literal(value)
 
     def string(self, token: Token) -> Literal:
         return Literal(_unquote(token))
@@ -305,11 +309,22 @@ def _unquote(token: Token) -> str:
 
 
 def _regex(token: Token) -> regex.Pattern[str]:
+    if _copies(token) > _COPIES_MAX:
+        raise MalformedQuery(f"Invalid regular expression {token}: it repeats too much")
     # Version 1 of `regex` reads (?<name>…) and a (?i) in mid-pattern as Java does, which is what AWS runs.
     try:
         return regex.compile(token[1:-1].replace("\\/", "/"), regex.V1)
     except (regex.error, RecursionError) as error:
         raise MalformedQuery(f"Invalid regular expression {token}: {error}") from None
+
+
+def _copies(pattern: str) -> int:
+    """An upper bound on how often some part of the pattern is copied when it is compiled, ((a{9}){9}){9} being 729."""
+    nested, single = 1, 1
+    for group, least, most in regex.findall(r"(\)?)\{(\d+)(?:,(\d*))?\}", pattern, regex.A):
+        count = max(1, *(int(digits[:9]) for digits in (least, most) if digits))
+        nested, single = (nested * count, single) if group else (nested, max(single, count))
+    return nested * single
 
 
 def _calls(expression: Expression) -> Iterator[Call]:

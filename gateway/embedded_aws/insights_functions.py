@@ -23,6 +23,8 @@ Value = str | int | float | None
 # for as long: `concurrent=True` would let go of it, and then wait for it again, after each of a million matches.
 REGEX_TIMEOUT_S = 0.25
 
+TEXT_MAX = 1 << 20  # characters that a function may make: an event of CloudWatch Logs is not longer either
+
 _NUMBER = regex.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", regex.A)
 _CHUNKS = regex.compile(r"\d+|\D+", regex.A)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -178,6 +180,15 @@ def _texts(function: Callable[..., Value]) -> Callable[..., Value]:
     return operator
 
 
+def _concat(*values: Value) -> str | None:
+    parts = ["" if value is None else text(value) for value in values]
+    return "".join(parts) if sum(map(len, parts)) <= TEXT_MAX else None
+
+
+def _replace(string: str, old: str, new: str) -> str | None:
+    return string.replace(old, new) if len(string) + string.count(old) * len(new) <= TEXT_MAX else None
+
+
 def _substr(value: Value, start: Value, length: Value = None) -> Value:
     first, count = number(start), number(length)
     if value is None or first is None or first < 0 or (count is not None and count < 0):
@@ -294,7 +305,7 @@ FUNCTIONS: dict[str, Function] = {
     "if": Function(lambda condition, a, b: a if truth(condition) else b, 3, 3),
     "isempty": Function(lambda value: value is None or text(value) == "", 1, 1),
     "isblank": Function(lambda value: value is None or not text(value).strip(), 1, 1),
-    "concat": Function(lambda *values: "".join("" if v is None else text(v) for v in values), 1, _MANY),
+    "concat": Function(_concat, 1, _MANY),
     "ltrim": Function(_texts(str.lstrip), 1, 2),
     "rtrim": Function(_texts(str.rstrip), 1, 2),
     "trim": Function(_texts(str.strip), 1, 2),
@@ -302,7 +313,7 @@ FUNCTIONS: dict[str, Function] = {
     "toupper": Function(_texts(str.upper), 1, 1),
     "tolower": Function(_texts(str.lower), 1, 1),
     "substr": Function(_substr, 2, 3),
-    "replace": Function(_texts(str.replace), 3, 3),
+    "replace": Function(_texts(_replace), 3, 3),
     "strcontains": Function(_texts(lambda string, part: int(part in string)), 2, 2),
     "startswith": Function(_texts(str.startswith), 2, 2),
     "endswith": Function(_texts(str.endswith), 2, 2),

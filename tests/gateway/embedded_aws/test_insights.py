@@ -307,6 +307,15 @@ def test_seconds_are_capped_at_sixty_in_bin_and_minutes_are_not_seconds():
     assert rows("stats count(*) by bin(10 s)".replace(" s", "s"), at)[0][0] == "2026-11-22 10:04:50.000"
 
 
+def test_no_function_makes_a_text_longer_than_an_event_can_be():
+    grown = "word"
+    for _ in range(20):
+        grown = f"replace({grown}, '', 'hello')"
+    assert value_of(f"strlen({grown})", word="hello") is None
+    assert value_of(f"concat({', '.join(['word'] * 20)})", word="x" * 100_000) is None
+    assert value_of("strlen(replace(word, 'l', 'll'))", word="hello") == "7"
+
+
 def test_floats_print_without_needless_decimals_and_booleans_as_digits():
     assert rows("fields a, b, c | display a, b, c", event(0, a=2.0, b=0.25, c=True)) == [("2", "0.25", "1", "p0")]
 
@@ -466,6 +475,12 @@ def test_malformed_queries_have_the_text_of_aws(query: str, text: str):
         "limit 1.5",
         "limit 100001",
         "limit all",
+        "limit " + "9" * 5_000,
+        "fields " + "9" * 5_000,
+        "fields 1e999",
+        "stats count(*) by bin(" + "9" * 5_000 + "m)",
+        "filter a like /((a{9999}){9999}){9999}/",
+        "filter a like /" + "(" * 3_000 + ")" * 3_000 + "/",
         "dedup",
         "dedup a | filter b = 1",
         "parse a 'x*'",
