@@ -78,38 +78,38 @@ def fetch(
     """
     run, records = files.read_run(path), files.read_records(path)
     found = _found_before(path)
-    wanted = _answered(records)
-    began = clock()
+    wanted, nameless = _answered(records)
+    arrived = {request_id for request_id in wanted.index if request_id in found}
     whole = _window(run, records)
     asked = _Asked(run, query_string(run), sleep, limit)
+    began = clock()
     reason = "It was interrupted. Run fetch again."
 
     def tell() -> None:
-        arrived = len(wanted.index.intersection(pd.Index(found, dtype=object)))
-        progress(Progress(arrived, len(wanted), len(found), clock() - began, run.fetch.deadline_s))
+        progress(Progress(len(arrived), len(wanted), len(found), clock() - began, run.fetch.deadline_s))
 
     try:
-        window, missing = whole, wanted
+        window = whole
         tell()
         while True:
             for invocation in asked.invocations(window, tell):
                 found[invocation.request_id] = invocation
-            missing = wanted[~wanted.index.isin(found)]
+                if invocation.request_id in wanted.index:
+                    arrived.add(invocation.request_id)
             tell()
-            waited = clock() - began
-            if missing.empty:
-                reason = ""
+            if len(arrived) == len(wanted):
+                reason = _NAMELESS.format(nameless) if nameless else ""
                 break
+            waited = clock() - began
             if waited + run.fetch.poll_s > run.fetch.deadline_s:
-                reason = _incomplete(run, len(missing), len(wanted), waited, asked.trouble)
+                reason = _incomplete(run, len(wanted) - len(arrived), len(wanted), waited, asked.trouble)
                 break
             sleep(run.fetch.poll_s)
-            window = _span(missing, whole)
+            window = _span(wanted[~wanted.index.isin(arrived)], whole)
     except FetchError as error:
         reason = str(error)
         raise
     finally:
-        missing_count = len(wanted) - int(wanted.index.isin(found).sum())
         log = FetchLog(
             fetched_at=time.time(),
             waited_s=round(clock() - began, 3),
@@ -118,8 +118,8 @@ def fetch(
             query=asked.query,
             queries=asked.queries,
             invocations=len(found),
-            answered=len(wanted),
-            missing=missing_count,
+            answered=len(wanted) + nameless,
+            missing=len(wanted) - len(arrived) + nameless,
             complete=not reason,
             reason=reason,
         )
@@ -158,11 +158,15 @@ def _found_before(path: Path) -> dict[str, Invocation]:
     return {row[0]: Invocation(*row) for row in rows}
 
 
-def _answered(records: pd.DataFrame) -> pd.DataFrame:
-    """The requests that Bedrock must know, by request id: when they began and ended."""
+_NAMELESS = "Answers without Bedrock's request id, which no invocation can be matched with: {:,}."
+
+
+def _answered(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The requests that Bedrock must know, by request id, with their times; and how many came back without an id."""
     answered = records[outcomes(records) == Outcome.ANSWERED]
-    times = answered.assign(ended_at=answered["intended_at"] + answered["latency_ms"] / 1000)
-    return times.set_index("request_id")[["started_at", "ended_at"]]
+    answered = answered.assign(ended_at=answered["intended_at"] + answered["latency_ms"] / 1000)
+    named = answered[answered["request_id"] != ""].drop_duplicates("request_id")
+    return named.set_index("request_id")[["started_at", "ended_at"]], int((answered["request_id"] == "").sum())
 
 
 def _window(run: Run, records: pd.DataFrame) -> tuple[int, int]:
@@ -184,7 +188,8 @@ def _incomplete(run: Run, missing: int, wanted: int, waited_s: float, trouble: s
         return f"{trouble} {missing:,} of {wanted:,} invocations had not been found after {waited_s:.0f} s."
     return (
         f"{missing:,} of {wanted:,} invocations of run {run.id} had not arrived in log group {run.aws.log_group} after "
-        f"{waited_s:.0f} s: model invocation logging may be off, or logs are still on their way."
+        f"{waited_s:.0f} s: logs may be on their way, model invocation logging may be off, or the gateway may drop "
+        "requestMetadata, which tags the run."
     )
 
 
@@ -226,7 +231,7 @@ class _Asked:
         open_queries: deque[_Query] = deque()
         pause, longest = _STATUS_POLL_S
         try:
-            for profile in self._run.aws.profiles:
+            for profile in dict.fromkeys(self._run.aws.profiles):
                 open_queries.extend(self._start(profile, window))
             while open_queries:
                 query = open_queries[0]

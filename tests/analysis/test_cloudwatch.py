@@ -242,6 +242,14 @@ def test_a_run_without_answers_asks_once(asker: Asker, tmp_path: Path) -> None:
     assert (log.complete, log.queries, invocations(tmp_path)) == (True, 2, [])
 
 
+def test_answers_without_an_id_are_not_waited_for(asker: Asker, tmp_path: Path) -> None:
+    asker.ask(1)
+    asker.records += [record(at=asker.started_at - histories.T0), asker.records[0]]
+    log = fetch(asker.write(tmp_path))
+    assert (log.complete, log.answered, log.missing) == (False, 2, 1)
+    assert log.reason == "Answers without Bedrock's request id, which no invocation can be matched with: 1."
+
+
 def test_the_query_matches_bare_ids_and_the_ends_of_arns() -> None:
     arn = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/global.x.y-v1:0"
     of = run(
