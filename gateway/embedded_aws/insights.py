@@ -274,7 +274,7 @@ class _Builder(Transformer_NonRecursive[Token, tuple[Command, ...]]):
 
     def period(self, token: Token) -> Literal:
         digits = len(token) - len(token.lstrip("0123456789"))
-        return Literal(Period(int(token[:digits]), _UNITS[token[digits:].rstrip("s") or "s"]))
+        return Literal(Period(int(token[:digits]), _UNITS[token[digits:]]))
 
     def call(self, token: Token, *arguments: Expression | Token | None) -> Call:
         name = token.lower()

@@ -307,6 +307,23 @@ def test_seconds_are_capped_at_sixty_in_bin_and_minutes_are_not_seconds():
     assert rows("stats count(*) by bin(10 s)".replace(" s", "s"), at)[0][0] == "2026-11-22 10:04:50.000"
 
 
+@pytest.mark.parametrize(
+    ("spellings", "floor"),
+    [
+        ("ms msec msecs millisecond milliseconds", "10:03:07.004"),
+        ("s sec secs second seconds", "10:03:06.000"),
+        ("m min mins minute minutes", "10:02:00.000"),
+        ("h hr hrs hour hours", "10:00:00.000"),
+    ],
+)
+def test_periods_may_be_spelt_in_many_ways(spellings: str, floor: str):
+    moment = {"@timestamp": Timestamp(TEN + 187_005)}  # 10:03:07.005
+    for unit in spellings.split():
+        assert rows(f"stats count(*) by bin(2{unit})", moment)[0][0] == f"2026-11-22 {floor}"
+    with pytest.raises(MalformedQuery):
+        parse("stats count(*) by bin(2x)")
+
+
 def test_no_function_makes_a_text_longer_than_an_event_can_be():
     grown = "word"
     for _ in range(20):
