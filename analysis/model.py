@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Literal
+from functools import cache
+from operator import attrgetter
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -52,6 +55,17 @@ def worst(answers: list[Answer]) -> Answer:
     return Answer.PASS if answers and Answer.UNKNOWN not in answers else Answer.UNKNOWN
 
 
+class _Line:
+    """What csv's writer writes to, so that `writerow` returns the line: a run writes thousands of them a second."""
+
+    @staticmethod
+    def write(line: str) -> str:
+        return f"{line[:-2]}\n"
+
+
+_csv_line = csv.writer(_Line, lineterminator="\r\n").writerow  # it quotes only the line ends that it writes itself
+
+
 class _CsvRow:
     """A flat dataclass as one CSV line: its field names are the header, None is an empty cell."""
 
@@ -63,16 +77,40 @@ class _CsvRow:
 
     @classmethod
     def header_line(cls) -> str:
-        return _csv_line(cls.columns())
+        return str(_csv_line(cls.columns()))
 
     def line(self) -> str:
-        return _csv_line([getattr(self, name) for name in self.columns()])
+        return str(_csv_line(_values_of(type(self))(self)))  # type: ignore[arg-type]  # a class is hashable
+
+    @classmethod
+    def parse_lines(cls, text: str) -> Iterator[Self]:
+        """What `line` wrote. Raises ValueError at the first line that is something else."""
+        readers = [_READERS[str(f.type)] for f in fields(cls)]  # type: ignore[arg-type]
+        for cells in csv.reader(io.StringIO(text, newline="")):
+            if len(cells) != len(readers):
+                raise ValueError(f"{len(cells)} cells where a {cls.__name__} has {len(readers)}")
+            yield cls(*(read(cell) for read, cell in zip(readers, cells, strict=True)))
 
 
-def _csv_line(values: Any) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(["" if value is None else value for value in values])
-    return line.getvalue()
+def _bool(cell: str) -> bool:
+    if cell not in ("True", "False"):
+        raise ValueError(f"{cell!r} is neither True nor False")
+    return cell == "True"
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": _bool,
+    "int | None": lambda cell: int(cell) if cell else None,
+    "float | None": lambda cell: float(cell) if cell else None,
+}
+
+
+@cache
+def _values_of(row: type[_CsvRow]) -> attrgetter[tuple[Any, ...]]:
+    return attrgetter(*row.columns())
 
 
 @dataclass(frozen=True, slots=True)
