@@ -25,8 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from gateway.embedded_aws.insights_evaluation import Column, Index
-from gateway.embedded_aws.insights_functions import Timestamp, Value
+from gateway.embedded_aws.insights import Column, Index, Timestamp, Value
 
 LOG_STREAM = "aws/bedrock/modelinvocations"
 FIELDS_MAX = 200  # of one JSON event, in document order, are extracted; the rest cannot be queried
@@ -352,7 +351,7 @@ def _milliseconds(timestamp: Value) -> int:
 
 
 class Events:
-    """Some events of the journal, as columns: a `Source` of insights_evaluation.
+    """Some events of the journal, as columns: a `Source` of queries.
 
     An event's number is its place in the blocks, one after the other.
     """

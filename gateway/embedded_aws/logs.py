@@ -22,8 +22,7 @@ import orjson
 from botocore.loaders import Loader
 from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
-from gateway.embedded_aws.insights import MalformedQuery, Query, parse
-from gateway.embedded_aws.insights_evaluation import Column, Index, Result, Stopped, evaluate
+from gateway.embedded_aws.insights import Column, Index, MalformedQuery, Query, Result, Stopped, evaluate, parse
 from gateway.embedded_aws.journal import Events, Journal, LogGroup
 from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 

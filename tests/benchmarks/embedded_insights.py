@@ -20,8 +20,7 @@ import click
 import orjson
 
 from gateway.embedded_aws import invocation_log
-from gateway.embedded_aws.insights import parse
-from gateway.embedded_aws.insights_evaluation import evaluate
+from gateway.embedded_aws.insights import evaluate, parse
 from gateway.embedded_aws.journal import Journal, LogGroup
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")

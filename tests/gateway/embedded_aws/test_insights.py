@@ -8,10 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.embedded_aws import insights_evaluation
-from gateway.embedded_aws.insights import MalformedQuery, parse
-from gateway.embedded_aws.insights_evaluation import Column, Index, Result, Stopped, evaluate
-from gateway.embedded_aws.insights_functions import Timestamp, Value, sort_key
+from gateway.embedded_aws.insights import (
+    Column,
+    Index,
+    MalformedQuery,
+    Result,
+    Stopped,
+    Timestamp,
+    Value,
+    evaluate,
+    evaluation,
+    parse,
+)
+from gateway.embedded_aws.insights.functions import sort_key
 
 TEN = 1_795_341_600_000  # 2026-11-22 10:00:00 UTC
 
@@ -533,7 +542,7 @@ def test_many_rows_are_computed_by_parts_and_it_does_not_show(monkeypatch: pytes
         "filter a > 9 | parse b 'k*' as n | stats count(n)",
     )
     whole = [ask(query, *events) for query in queries]
-    monkeypatch.setattr(insights_evaluation, "_PART", 7)
+    monkeypatch.setattr(evaluation, "_PART", 7)
     assert [ask(query, *events) for query in queries] == whole
     assert [len(result.rows) > 3 for result in whole] == [True, True, False]
 

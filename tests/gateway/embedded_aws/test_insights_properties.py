@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.embedded_aws.insights import (
+from gateway.embedded_aws.insights import MalformedQuery, Query, Timestamp, Value, evaluate, parse
+from gateway.embedded_aws.insights.query import (
     Call,
     Dedup,
     Expression,
@@ -21,15 +22,10 @@ from gateway.embedded_aws.insights import (
     Item,
     Limit,
     Literal,
-    MalformedQuery,
-    Query,
     Sort,
     SortKey,
     Stats,
-    parse,
 )
-from gateway.embedded_aws.insights_evaluation import evaluate
-from gateway.embedded_aws.insights_functions import Timestamp, Value
 from tests.gateway.embedded_aws.test_insights import Listed
 
 NAMES = ("a", "b.c", "d.0.e", "@x")

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.embedded_aws.insights import parse
-from gateway.embedded_aws.insights_evaluation import Result, evaluate
+from gateway.embedded_aws.insights import Result, evaluate, parse
 from gateway.embedded_aws.journal import BLOCK, FIELDS_MAX, Journal, LogGroup, flatten
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")

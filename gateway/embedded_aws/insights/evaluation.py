@@ -15,8 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from gateway.embedded_aws.insights import (
+from gateway.embedded_aws.insights.functions import (
     AGGREGATES,
+    FUNCTIONS,
+    OPERATORS,
+    REGEX_TIMEOUT_S,
+    Timestamp,
+    Value,
+    sort_key,
+    text,
+    truth,
+)
+from gateway.embedded_aws.insights.query import (
     LIMIT_MAX,
     Call,
     Command,
@@ -34,16 +44,6 @@ from gateway.embedded_aws.insights import (
     Sort,
     Stats,
     fields_of,
-)
-from gateway.embedded_aws.insights_functions import (
-    FUNCTIONS,
-    OPERATORS,
-    REGEX_TIMEOUT_S,
-    Timestamp,
-    Value,
-    sort_key,
-    text,
-    truth,
 )
 
 LIMIT_DEFAULT = 10_000  # when neither the query nor the request gives one
