@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.settings import Burst, ConfigError, Constant, Phases, Poisson, Ramp, Steps, Trace, Traffic
 
-WINDOW_S = 60.0  # quotas are counted per clock minute, by LiteLLM's router and by the embedded AWS
+WINDOW_S = 60.0  # the embedded AWS counts quotas per clock minute; LiteLLM per 60 s from the first request it counts
 MARGIN_S = 1.5  # kept free at both ends of a window, for answers on their way and clocks that disagree
 BURST_ROOM_S = 15.0  # how long a burst may take to reach the far side
 
@@ -144,20 +144,16 @@ def deal(whole: Iterable[float], turns: Collection[int], total: int) -> Iterator
     return (at for number, at in enumerate(whole) if number % total in mine)
 
 
-def span_s(traffic: Traffic) -> float:
-    """From the start of the run to the last arrival, give or take one gap."""
-    return (traffic.repeat - 1) * traffic.every_s if isinstance(traffic, Burst) else length_s(traffic)
+def bursts(traffic: Traffic) -> bool:
+    """Whether requests start at once in it, which a quota window should take as a whole."""
+    return any(map(bursts, traffic.phases)) if isinstance(traffic, Phases) else isinstance(traffic, Burst)
 
 
-def start_at(now: float, span: float) -> float:
-    """When arrivals that span so many seconds should begin, so that no burst straddles two quota windows.
-
-    At once where the rest of this minute has room for them, else at the next minute.
-    """
+def start_of_burst(now: float) -> float:
+    """When a burst should start so as not to straddle two quota windows: now, else with the next minute."""
     into_window = now % WINDOW_S
-    room_s = min(span + BURST_ROOM_S, WINDOW_S - 2 * MARGIN_S)
     if into_window <= MARGIN_S:
         return now - into_window + MARGIN_S
-    if into_window + room_s + MARGIN_S <= WINDOW_S:
+    if into_window + BURST_ROOM_S + MARGIN_S <= WINDOW_S:
         return now
     return now - into_window + WINDOW_S + MARGIN_S

@@ -26,14 +26,15 @@ from analysis.model import (
 )
 from gateway.stack import Stack
 from locustfiles import _folder
-from locustfiles._arrivals import arrivals, start_at
+from locustfiles._arrivals import arrivals, bursts, start_of_burst
 from locustfiles._clock import now
 from locustfiles._health import health, self_check
-from locustfiles._plan import Plan, aws_variables, longest_span_s, tenants
+from locustfiles._plan import Plan, aws_variables, tenants
 from locustfiles._recording import RecordFile
 from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
+STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it stops; what was due then is not sent
 
 
 def tenant_classes(user_classes: Iterable[Any]) -> list[Any]:
@@ -84,7 +85,9 @@ class OneRun:
         self.begun = True
         self._log_size = self._stack.log_size()
         called_at = now()
-        self.start_at = start_at(called_at + LEAD_S, longest_span_s(self._tenants.values()))
+        self.start_at = called_at + LEAD_S
+        if any(bursts(tenant.arrivals) for tenant in self._tenants.values()):
+            self.start_at = start_of_burst(self.start_at)
         run_time_s = self._options.run_time
         if run_time_s is not None and self.start_at - called_at >= run_time_s:
             self.start_at = called_at
@@ -152,8 +155,11 @@ class OneRun:
         }
 
     def _planned(self) -> tuple[int, float]:
-        """How many requests the schedule had due until the run was stopped, and over how many seconds."""
-        plan, planned, last_s = self.plan, 0, 0.0
+        """How many requests the schedule had due until the run was stopped, and over how many seconds.
+
+        Those that were due just before and not sent any more are left out.
+        """
+        plan, planned, at_the_end, last_s = self.plan, 0, 0, 0.0
         if plan is None:
             return 0, 0.0
         for name, tenant in plan.tenants.items():
@@ -161,8 +167,10 @@ class OneRun:
                 if plan.start_at + at > self._stopped_at:
                     break
                 planned += 1
+                at_the_end += plan.start_at + at > self._stopped_at - STOPPING_S
                 last_s = max(last_s, at)
-        return planned, last_s
+        not_sent = max(0, planned - self._sent)
+        return planned - min(not_sent, at_the_end), last_s
 
     def _write_run(self, ended_at: float | None) -> None:
         config, files = self._stack.config, self._stack.files

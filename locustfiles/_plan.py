@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gateway.settings import Config, ConfigError, Consumer, Pattern, Patterns, Prompt, Traffic
-from locustfiles._arrivals import check_trace, span_s
+from locustfiles._arrivals import check_trace
 
 # Where boto3 is sent and whose keys it uses; a worker of an embedded run must have the same.
 AWS_VARIABLES = (
@@ -188,11 +188,6 @@ def divide(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Share]]
             mine = [turn for turn, (_, owner) in enumerate(turns) if owner == worker]
             shares[worker][consumer] = (mine, max(1, len(turns)))
     return shares
-
-
-def longest_span_s(tenants: Iterable[Tenant]) -> float:
-    """From the start of the run to its last arrival."""
-    return max((span_s(tenant.arrivals) for tenant in tenants), default=0.0)
 
 
 def aws_variables() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Places where the real thing runs: Locust, the gateway and the embedded AWS as processes, the way a user starts them."""
+"""Places where the real thing runs: Locust, the gateway and the embedded AWS as processes, as a user starts them."""
 
 import csv
 import json
@@ -19,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 LOCUST = str(Path(sys.executable).with_name("locust"))
 MARK = "PROOF_TEST_MARK"  # in the environment of all that a test starts, and so of all that this starts
+RUNS = "the run folders"
 NOT_OURS = ("AWS_", "LOCUST_", "LITELLM_", "NO_COLOR")
 
 # The embedded AWS in a hurry: answers within some milliseconds, logs delivered almost at once.
@@ -96,6 +97,14 @@ class Started:
             raise AssertionError(f"not ended within {within_s} s:\n{self.said}") from None
         return Ended(code, self.out, self.err, self.runs, marked(self.mark))
 
+    def gone(self, within_s):
+        """Waits until nothing of it runs any more, after it was killed and could not end its children itself."""
+        self.process.wait(within_s)
+        give_up_at = time.monotonic() + within_s
+        while left := marked(self.mark):
+            assert time.monotonic() < give_up_at, left
+            time.sleep(0.05)
+
     def kill_all(self):
         for pid in marked(self.mark):
             with suppress(ProcessLookupError):
@@ -134,9 +143,7 @@ class Ended:
         """{(pattern, claim's name): verdict}."""
         verdicts = json.loads((self.run / "verdicts.json").read_text())
         claims = self.settings["claims"]
-        return {
-            (claim["pattern"], claim["claim"]): verdict for claim, verdict in zip(claims, verdicts, strict=True)
-        }
+        return {(claim["pattern"], claim["claim"]): verdict for claim, verdict in zip(claims, verdicts, strict=True)}
 
     @property
     def answers(self):
@@ -175,10 +182,6 @@ class Place:
     _started: list[Started] = field(default_factory=list)
 
     @property
-    def runs(self):
-        return self.folder / "runs"
-
-    @property
     def files(self):
         return {name: self.folder / f"{name}.yaml" for name in ("config", "patterns", "embedded")}
 
@@ -203,10 +206,15 @@ class Place:
         self.write(name, self.read(name) | sections)
 
     def start(self, command, within=None):
-        """Starts a command; what it starts carries its mark. `within` is called in the child before the command."""
+        """Starts a command; what it starts carries its mark. `within` is called in the child before the command.
+
+        RUNS in it stands for a folder of run folders that no other command of this place has.
+        """
         mark = secrets.token_hex(8)
         folder = self.folder / f"command-{len(self._started)}"
         folder.mkdir()
+        runs = folder / "runs"
+        command = [str(runs) if part == RUNS else part for part in command]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
@@ -214,19 +222,18 @@ class Place:
                 env={**inherited, "PYTHONPATH": str(ROOT), **self.keys, **self.environment, MARK: mark},
                 preexec_fn=within,
             )  # fmt: skip
-        self._started.append(Started(process, mark, folder, self.runs))
+        self._started.append(Started(process, mark, folder, runs))
         return self._started[-1]
 
     def start_locust(self, *arguments, within=None):
-        return self.start([LOCUST, "--headless", *self.options, "--runs", str(self.runs), *arguments], within)
+        return self.start([LOCUST, "--headless", *self.options, "--runs", RUNS, *arguments], within)
 
     def locust(self, *arguments, within_s=120):
         return self.start_locust(*arguments).wait(within_s)
 
     def start_gateway(self):
         """`python -m gateway`, ready to be used."""
-        logs = str(self.runs / "logs")
-        gateway = self.start([sys.executable, "-m", "gateway", *self.options, "--logs", logs])
+        gateway = self.start([sys.executable, "-m", "gateway", *self.options, "--logs", RUNS])
         gateway.until("Ctrl-C ends it", 120)
         return gateway
 

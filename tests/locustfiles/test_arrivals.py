@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from gateway.settings import ConfigError, Traffic
-from locustfiles._arrivals import MARGIN_S, WINDOW_S, arrivals, check_trace, deal, length_s, start_at
+from locustfiles._arrivals import (
+    BURST_ROOM_S,
+    MARGIN_S,
+    WINDOW_S,
+    arrivals,
+    bursts,
+    check_trace,
+    deal,
+    length_s,
+    start_of_burst,
+)
 from locustfiles._plan import divide
 
 
@@ -29,8 +39,8 @@ def test_a_burst_is_one_moment() -> None:
     assert all_of("burst", requests=3) == [0.0, 0.0, 0.0]
 
 
-    assert all_of("burst", requests=2, run_time_s=150, every_s=65.0) == [0, 0, 65, 65, 130, 130]
-    assert all_of("burst", requests=2, run_time_s=130) == [0, 0, 60, 60, 120, 120]
+def test_a_burst_repeats_as_long_as_the_run_lasts_each_in_a_window_of_its_own() -> None:
+    assert all_of("burst", requests=2, run_time_s=131) == [0, 0, 65, 65, 130, 130]
 
 
 def test_a_burst_repeats_as_often_as_configured() -> None:
@@ -155,11 +165,18 @@ def test_two_workers_alternate() -> None:
     assert shares == {"w1": {"A": ([0, 2, 4], 6)}, "w2": {"A": ([1, 3, 5], 6)}}
 
 
-@given(st.floats(1e9, 2e9), st.floats(0, 400))
-def test_no_burst_straddles_two_windows(now: float, span: float) -> None:
-    start = start_at(now, span)
+@given(st.floats(1e9, 2e9))
+def test_no_burst_straddles_two_windows(now: float) -> None:
+    start = start_of_burst(now)
     into_window = start % WINDOW_S
-    assert 0 <= start - now <= WINDOW_S + MARGIN_S
-    assert into_window >= MARGIN_S - 1e-3
-    if span + 15 <= WINDOW_S - 2 * MARGIN_S:
-        assert into_window + span + 15 + MARGIN_S <= WINDOW_S + 1e-3
+    assert 0 <= start - now <= WINDOW_S
+    assert MARGIN_S - 1e-3 <= into_window <= WINDOW_S - BURST_ROOM_S - MARGIN_S + 1e-3
+
+
+def test_only_bursts_wait_for_a_window() -> None:
+    burst = {"kind": "burst", "requests": 2}
+    constant = {"kind": "constant", "rate_per_s": 1.0, "duration_s": 2.0}
+    assert bursts(traffic(**burst))
+    assert bursts(traffic("phases", phases=[constant, burst]))
+    assert not bursts(traffic(**constant))
+    assert not bursts(traffic("phases", phases=[constant]))
