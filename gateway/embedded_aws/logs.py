@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-import re
 import time
 import uuid
 from collections import deque
@@ -19,9 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from botocore.loaders import Loader
-from botocore.model import ListShape, ServiceModel, Shape, StructureShape
 
+from gateway.embedded_aws import shapes
 from gateway.embedded_aws.insights import Column, Index, MalformedQuery, Query, Result, Stopped, evaluate, parse
 from gateway.embedded_aws.journal import Events, Journal, LogGroup
 from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
@@ -86,9 +84,7 @@ class Logs:
         operation = self._operations.get(name) if target.startswith(_TARGET) else None
         if operation is None:
             raise AwsError(400, "UnknownOperationException", "")
-        given = _deserialize(request.body)
-        _validate(_MODEL.operation_model(name).input_shape, given)
-        answer = operation(given, caller, authorize)
+        answer = operation(_given(name, request.body), caller, authorize)
         return Response(200, _HEADERS, answer if isinstance(answer, bytes) else orjson.dumps(answer))
 
     def close(self) -> None:
@@ -353,62 +349,17 @@ def _answer(result: Result, events: Events | _Half, log_groups: int) -> _Answer:
 # --- requests -------------------------------------------------------------------------------------------------------
 
 
-def _deserialize(body: bytes) -> Input:
+def _given(operation: str, body: bytes) -> Input:
     try:
         given = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
         raise AwsError(400, "SerializationException", "") from None
-    if not isinstance(given, dict):
-        raise AwsError(400, "SerializationException", "Start of structure or map found where not expected.")
-    return {name: value for name, value in given.items() if value is not None}
-
-
-# AWS's own model of its service, as botocore has it, says which members, types and constraints there are.
-_MODEL = ServiceModel(Loader().load_service_model("logs", "service-2"), "logs")
-
-
-def _validate(shape: Shape, given: Input) -> None:
-    problems = list(_problems(shape, given, ""))
-    if problems:
-        errors = "error" if len(problems) == 1 else "errors"
-        raise _invalid(f"{len(problems)} validation {errors} detected: {'; '.join(problems)}")
-
-
-_SERIALIZED = {"string": str, "integer": int, "long": int, "boolean": bool, "list": list}
-
-
-def _problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """Where `value` breaks the model's constraints, in AWS's words. Raises AwsError for a wrong JSON type."""
-    if isinstance(shape, StructureShape):
-        for name, member in shape.members.items():
-            inner = f"{path}.{name}" if path else name
-            if name in value:
-                yield from _problems(member, value[name], inner)
-            elif name in shape.required_members:
-                yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
-        return
-    kind = type(value)
-    if kind is not _SERIALIZED[shape.type_name]:
-        kinds = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", bool: "TRUE_VALUE"}
-        text = f"{kinds.get(kind, 'START_OF_STRUCTURE')} can not be converted to {shape.type_name}"
-        raise AwsError(400, "SerializationException", text)
-    for constraint in _broken(shape.metadata, value):
-        yield f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
-    if isinstance(shape, ListShape):
-        for number, member in enumerate(value, start=1):
-            yield from _problems(shape.member, member, f"{path}.{number}.member")
-
-
-def _broken(constraints: Mapping[str, Any], value: Any) -> Iterator[str]:
-    size, have = (value, "value") if isinstance(value, int) else (len(value), "length")
-    if size < constraints.get("min", size):
-        yield f"have {have} greater than or equal to {constraints['min']}"
-    if size > constraints.get("max", size):
-        yield f"have {have} less than or equal to {constraints['max']}"
-    if "enum" in constraints and value not in constraints["enum"]:
-        yield f"satisfy enum value set: [{', '.join(constraints['enum'])}]"
-    if "pattern" in constraints and not re.fullmatch(constraints["pattern"], value):
-        yield f"satisfy regular expression pattern: {constraints['pattern']}"
+    try:
+        shapes.validate(given, shapes.input_check("logs", operation))
+    except AwsError as error:
+        # This service has a name of its own for it.
+        raise _invalid(error.message) if error.code == "ValidationException" else error from None
+    return given
 
 
 def _invalid(message: str) -> AwsError:

@@ -511,11 +511,11 @@ QUERY = {"logGroupName": GROUP, "startTime": 1, "endTime": 2, "queryString": "fi
     ("operation", "given", "code", "text"),
     [
         ("StartQuery", b"not json", "SerializationException", ""),
-        ("StartQuery", [], "SerializationException", "Start of structure"),
+        ("StartQuery", [], "SerializationException", "Start of list"),
         ("StartQuery", {**QUERY, "limit": "5"}, "SerializationException", "STRING_VALUE can not be converted"),
         ("StartQuery", {**QUERY, "limit": 5.5}, "SerializationException", "NUMBER_VALUE can not be converted"),
         ("StartQuery", {**QUERY, "limit": True}, "SerializationException", "TRUE_VALUE can not be converted"),
-        ("StartQuery", {**QUERY, "logGroupName": {}}, "SerializationException", "START_OF_STRUCTURE"),
+        ("StartQuery", {**QUERY, "logGroupName": {}}, "SerializationException", "Start of structure"),
         ("StartQuery", {**QUERY, "limit": 0}, "InvalidParameterException", "greater than or equal to 1"),
         ("StartQuery", {**QUERY, "limit": 100_001}, "InvalidParameterException", "less than or equal to 100000"),
         ("StartQuery", {**QUERY, "startTime": -1}, "InvalidParameterException", "Value '-1' at 'startTime'"),
