@@ -103,15 +103,15 @@ class Journal:
         if self._bytes > self._spill_above:
             self._spill()
 
-    def events(self, log_groups: Sequence[LogGroup], start_ms: int, end_ms: int, now: float) -> Events:
-        """What has been delivered by `now` with a timestamp in [start_ms, end_ms], as a source for queries. It does
-        not change when records are appended later."""
+    def events(self, log_groups: Sequence[LogGroup], start_ms: int, end_ms: int) -> Events:
+        """What has been delivered by now, with a timestamp in [start_ms, end_ms], as a source for queries. It does
+        not change when records are appended or delivered later."""
         blocks: list[Block] = []
         for group in log_groups:
             blocks += self._blocks.get(group, ())
             if group in self._open:
                 blocks.append(self._open[group].closed())
-        return Events(blocks, start_ms, end_ms, now)
+        return Events(blocks, start_ms, end_ms, self._clock())
 
     def stored_bytes(self, log_group: LogGroup) -> int:
         return self._stored_bytes[log_group]

@@ -144,7 +144,7 @@ class Logs:
             text = f"Account maximum query concurrency limit of [{most}] reached."
             raise AwsError(400, "LimitExceededException", text)
         groups = [LogGroup(caller.account_id, caller.region, name) for name in names]
-        events = self._journal.events(groups, given["startTime"] * 1000, given["endTime"] * 1000, now)
+        events = self._journal.events(groups, given["startTime"] * 1000, given["endTime"] * 1000)
         execution = _Execution(
             str(uuid.uuid4()), caller.account_id, caller.region, names, given["queryString"], now, self._settings
         )

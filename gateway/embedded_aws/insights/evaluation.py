@@ -153,8 +153,10 @@ class _Table:
 def _apply(command: Command, table: _Table) -> _Table:
     match command:
         case Fields(items):
-            named = [item for item in items if item.expression != Field(item.name)]
-            return table.having({item.name: _compute(item.expression, table) for item in named})
+            for item in items:
+                if item.expression != Field(item.name):
+                    table = table.having({item.name: _compute(item.expression, table)})
+            return table
         case Filter(condition):
             column = _compute(condition, table)
             holds = np.array([truth(value) is True for value in column.values], dtype=bool)

@@ -82,6 +82,10 @@ def test_fields_adds_columns_in_order_and_names_unaliased_expressions_as_they_ar
     assert result.rows == [("us-west-2", "200", "200", "p0")]
 
 
+def test_an_alias_can_be_used_from_there_on_and_may_hide_a_field():
+    assert rows("fields ms * 2 as ms, ms + 1 as more | display ms, more", THREE[0]) == [("200", "201", "p0")]
+
+
 def test_display_replaces_fields():
     result = ask("fields region, ms | display ms", *THREE[:1])
     assert result.names == ("ms", "@ptr")

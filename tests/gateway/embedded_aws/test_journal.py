@@ -20,7 +20,12 @@ from gateway.embedded_aws.journal import BLOCK, FIELDS_MAX, Journal, LogGroup, f
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")
 TEN = 1_795_341_600  # 2026-11-22 10:00:00 UTC
+CLOCK = {"now": float(TEN)}
 SMALL = 20_000  # bytes: some twenty records
+
+
+def clock() -> float:
+    return CLOCK["now"]
 
 
 def record(number: int, **members: Any) -> dict[str, Any]:
@@ -50,14 +55,14 @@ def record(number: int, **members: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def journal(tmp_path: Path):
-    journal = Journal(tmp_path, lambda: TEN)
+    journal = Journal(tmp_path, clock)
     yield journal
     journal.close()
 
 
 @pytest.fixture
 def small(tmp_path: Path):
-    journal = Journal(tmp_path, lambda: TEN, in_memory_bytes=SMALL)
+    journal = Journal(tmp_path, clock, in_memory_bytes=SMALL)
     yield journal
     journal.close()
 
@@ -70,7 +75,8 @@ def append(journal: Journal, *records: dict[str, Any], group: LogGroup = GROUP, 
 def ask(
     journal: Journal, query: str, start_s: int = 0, end_s: int = 2 * TEN, now: float = TEN, groups: Any = (GROUP,)
 ) -> Result:
-    return evaluate(parse(query), journal.events(groups, start_s * 1000, end_s * 1000, now))
+    CLOCK["now"] = now
+    return evaluate(parse(query), journal.events(groups, start_s * 1000, end_s * 1000))
 
 
 def ids(result: Result) -> list[str | None]:
@@ -134,7 +140,7 @@ def test_accounts_regions_and_log_groups_are_apart_unless_asked_for_together(jou
 
 def test_events_do_not_change_when_records_are_appended_later(journal: Journal):
     append(journal, *map(record, range(3)))
-    events = journal.events([GROUP], 0, 2 * TEN * 1000, TEN)
+    events = journal.events([GROUP], 0, 2 * TEN * 1000)
     append(journal, *map(record, range(3, 2 * BLOCK)))
     assert ids(evaluate(parse("fields requestId"), events)) == ["id-2", "id-1", "id-0"]
 
@@ -210,7 +216,7 @@ def test_a_full_disk_loses_nothing(small: Journal, caplog: pytest.LogCaptureFixt
 
 def test_the_files_are_for_the_owner_only_and_begin_empty(tmp_path: Path):
     (tmp_path / "journal.jsonl").write_text("of an earlier run")
-    Journal(tmp_path, lambda: TEN).close()
+    Journal(tmp_path, clock).close()
     assert (tmp_path / "journal.columns").stat().st_mode & 0o777 == stat.S_IRUSR | stat.S_IWUSR
     assert (tmp_path / "journal.jsonl").read_bytes() == b""
 
@@ -222,7 +228,7 @@ def test_events_can_be_read_in_another_thread_while_records_are_appended_and_go_
         for number in range(3 * BLOCK):
             append(small, record(number))
             if number % 25 == 0:
-                events = small.events([GROUP], 0, 2 * TEN * 1000, TEN)
+                events = small.events([GROUP], 0, 2 * TEN * 1000)
                 answers.append((number + 1, pool.submit(evaluate, query, events)))
     assert small.stats()["bytes_on_disk"] > 0
     for count, answer in answers:
@@ -278,12 +284,12 @@ odd_records = members(
 @settings(deadline=None)  # the machine may be busy
 @given(st.lists(odd_records, min_size=1, max_size=6), st.booleans())
 def test_a_field_read_by_a_query_is_that_of_the_record(tmp_path_factory, entries: list[dict[str, Any]], on_disk: bool):
-    journal = Journal(tmp_path_factory.mktemp("journal"), lambda: TEN, in_memory_bytes=0 if on_disk else SMALL)
+    journal = Journal(tmp_path_factory.mktemp("journal"), clock, in_memory_bytes=0 if on_disk else SMALL)
     try:
         entries = [{"timestamp": "2026-11-22T10:00:00Z", **entry} for entry in entries]
         append(journal, *entries)
         names = sorted(set().union(*map(flatten, entries)) | {"requestId", "input.inputTokenCount", "identity.arn"})
-        events = journal.events([GROUP], 0, 2 * TEN * 1000, TEN)
+        events = journal.events([GROUP], 0, 2 * TEN * 1000)
         rows = events.rows(newest_first=False)
         for name, column in zip(names, events.load(names, rows), strict=True):
             assert [column.values[code] for code in column.codes] == [flatten(entry).get(name) for entry in entries]
