@@ -8,11 +8,12 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import uvicorn
@@ -52,8 +53,10 @@ class Unusable(click.ClickException):
 def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool) -> None:
     """Runs the embedded AWS and prints the environment that points any AWS SDK at it."""
     sys.setswitchinterval(0.0005)  # a query must not hold up frames that are due
+    # Also after uvicorn has shut down, for it then raises the signal again: nothing may be left behind.
+    ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+        signal.signal(number, lambda number, frame: ending.set())
     if lifeline:
         end_with_parent()
     try:
@@ -67,7 +70,7 @@ def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool
             listener = listen(HOST, settings.port if port is None else port)
         except OSError as error:
             raise Unusable(f"{error}. Choose another --port or --state.") from None
-        server, environment = build(settings, directory, listener)
+        server, environment = build(settings, directory, listener, ending)
         for name, value in environment.items():
             click.echo(f"export {name}={value}")
         # Everything loaded so far stays: a collection that walked it would hold up streams for tens of milliseconds.
@@ -76,8 +79,10 @@ def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool
         server.run(sockets=[listener])
 
 
-def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple[Server, dict[str, str]]:
-    """The server that will answer at `listener`, and the environment for its clients."""
+def build(
+    settings: Embedded, directory: Path, listener: socket.socket, ending: threading.Event | None = None
+) -> tuple[Server, dict[str, str]]:
+    """The server that will answer at `listener` until `ending` is set, and the environment for its clients."""
     clock = time.time
     people, roles = identities.create(settings, SystemRandom())
     credentials = identities.store(people)
@@ -114,12 +119,7 @@ def build(settings: Embedded, directory: Path, listener: socket.socket) -> tuple
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    return Server(config, world, listener, (logs.close, journal.close)), environment
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    """uvicorn raises the signal again when it has shut down: leave through `with`, so that nothing stays behind."""
-    raise SystemExit(0)
+    return Server(config, world, listener, ending, (logs.close, journal.close)), environment
 
 
 if __name__ == "__main__":

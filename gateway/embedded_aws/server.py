@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -212,11 +213,13 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         world: World,
         listener: socket.socket,
+        ending: threading.Event | None = None,
         at_end: Sequence[Callable[[], None]] = (),
     ) -> None:
         super().__init__(config)
         self._world = world
         self._address = listener.getsockname()[:2]
+        self._ending = ending or threading.Event()
         self._at_end = at_end
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -236,7 +239,7 @@ class Server(uvicorn.Server):
                 _reset(connection.transport)
         elif not refusing and not self.servers:
             await self.startup(sockets=[listen(*self._address)])
-        return await super().on_tick(counter)
+        return self._ending.is_set() or await super().on_tick(counter)
 
 
 def listen(host: str, port: int) -> socket.socket:
