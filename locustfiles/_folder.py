@@ -21,6 +21,8 @@ from analysis.model import (
     FAULTS_JSON,
     LOCUST_REPORT_HTML,
     RUN_JSON,
+    VERDICTS_JSON,
+    Answer,
     Run,
 )
 
@@ -57,6 +59,14 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_faults(folder: Path, faults: list[dict[str, Any]]) -> None:
     write_json(folder / FAULTS_JSON, faults)
+
+
+def answers(folder: Path) -> list[Answer] | None:
+    """What the run's claims were answered with, in their order; None as long as it is not judged."""
+    path = folder / VERDICTS_JSON
+    if not path.exists():
+        return None
+    return [Answer(verdict["answer"]) for verdict in json.loads(path.read_text(encoding="utf-8"))]
 
 
 class LocustStatistics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from locust.runners import STATE_MISSING, MasterRunner
 from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
+from locustfiles import _webui
 from locustfiles._clock import now
+from locustfiles._folder import answers
+from locustfiles._live import Live, Phase, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
-from locustfiles._plan import Plan, Share, divide, tenants
+from locustfiles._plan import Plan, Share, Tenant, divide, tenants
 from locustfiles._recording import unpack
 from locustfiles._senders import senders
-from locustfiles._terminal import complain, say, tell, tell_conclusion
+from locustfiles._terminal import MANY, Progress, complain, say, tell_conclusion
 from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
 
 SPAWN_RATE = 100.0
@@ -36,45 +40,62 @@ class Harness:
         self._environment = environment
         self._options = environment.parsed_options
         self._runner = environment.runner
-        self._tells = not self._options.only_summary
+        self._web_ui = environment.web_ui
+        self._silent = bool(self._options.only_summary)
         options = self._options
         files = Files(Path(options.gateway_config), Path(options.patterns), Path(options.embedded_config))
         self._stack = Stack(files, options.aws)
         self._runs = Path(self._options.runs)
         self._recording: OneRun | None = None
+        self._live: Live | None = None  # of the newest run
+        self._progress: Progress | None = None
         self._conclusions: list[gevent.Greenlet] = []
         self._concluded: Path | None = None  # the run folder that was judged last
         self._ended = False
 
     def start(self) -> None:
         """Fits the users to the configuration and brings up what is missing. Raises ConfigError, ChildError."""
-        consumers = {user_class.consumer for user_class in tenant_classes(self._environment.user_classes)}
-        made = tenants(self._stack.config, self._stack.patterns, consumers, self._options.traffic, {})
-        self._fix_users(made)
+        may_run = self._classes_that_may_run()
+        made = self._tenants_of(may_run, self._options.traffic)
+        self._fix_users(may_run, made)
         self._check_runs_folder()
-        routes = {tenant.route for tenant in made.values()}
-        self._stack.start(self._runs / "logs", say, url=self._options.host, with_gateway="gateway" in routes)
+        with_gateway = "gateway" in {tenant.route for tenant in made.values()}
+        self._stack.start(self._runs / "logs", say, url=self._options.host, with_gateway=with_gateway)
+        for user_class in tenant_classes(may_run):
+            user_class.host = self._stack.url  # what Locust's form and reports name
+        if self._web_ui:
+            _webui.extend(self._web_ui, self._runs, lambda: self._live, self._check_start)
         listen = self._environment.events
         listen.test_start.add_listener(self._on_test_start)
         listen.spawning_complete.add_listener(self._on_spawning_complete)
         listen.request.add_listener(self._on_request)
         listen.test_stopping.add_listener(self._on_test_stopping)
         listen.test_stop.add_listener(self._on_test_stop)
+        listen.reset_stats.add_listener(self._on_reset_stats)
         listen.quitting.add_listener(self._on_quitting)
         listen.quit.add_listener(self._on_quit)
         if isinstance(self._runner, MasterRunner):
             listen.worker_report.add_listener(self._on_worker_report)
             self._runner.register_message(FINISHED, self._on_finished)
 
-    def _fix_users(self, made: dict[str, Any]) -> None:
+    def _classes_that_may_run(self) -> list[Any]:
+        """Those that were named, or all; where the web UI lets one choose, any of the locustfile's."""
+        if self._web_ui and self._web_ui.userclass_picker_is_active:
+            return list((self._environment.available_user_classes or {}).values())
+        return list(self._environment.user_classes)
+
+    def _tenants_of(self, user_classes: Iterable[Any], traffic: str) -> dict[str, Tenant]:
+        consumers = {user_class.consumer for user_class in tenant_classes(user_classes)}
+        return tenants(self._stack.config, self._stack.patterns, consumers, traffic, {})
+
+    def _fix_users(self, may_run: list[Any], made: dict[str, Tenant]) -> None:
         """Fixed users as configured, and -u, -r as if they had been given accordingly."""
-        for user_class in tenant_classes(list((self._environment.available_user_classes or {}).values())):
-            if user_class.consumer in made:
-                user_class.fixed_count = made[user_class.consumer].users
-        needed = sum(user_class.fixed_count for user_class in self._environment.user_classes)
+        for user_class in tenant_classes(may_run):
+            user_class.fixed_count = made[user_class.consumer].users
+        needed = _fixed_users(may_run)
         if self._options.num_users is None:
             self._options.num_users = needed or None
-        elif self._options.num_users < needed:
+        elif self._options.num_users < needed and not self._web_ui:  # its form is checked when it is sent
             raise ConfigError(
                 f"-u {self._options.num_users}: the configured consumers have {needed} fixed users in all. "
                 f"Leave -u out, or give at least {needed}, or fewer `users` in {self._stack.files.patterns}."
@@ -83,6 +104,21 @@ class Harness:
             self._options.spawn_rate = SPAWN_RATE
         if self._options.headless and not self._options.print_stats:
             self._options.only_summary = True  # our line a request takes the place of Locust's table every two seconds
+
+    def _check_start(self, names: Sequence[str], users: int, host: str, traffic: str) -> None:
+        """Whether a run can be started so in the web UI. Raises ConfigError."""
+        available = self._environment.available_user_classes or {}
+        chosen = [available[name] for name in names if name in available]
+        made = self._tenants_of(chosen, traffic or self._options.traffic)
+        if users < (needed := _fixed_users(chosen)):
+            raise ConfigError(
+                f"{users} users are too few: the chosen User classes have {needed} fixed users in all. "
+                f"Enter at least {needed}, or choose fewer classes."
+            )
+        if host and host.rstrip("/") != self._stack.url and "gateway" in {tenant.route for tenant in made.values()}:
+            raise ConfigError(
+                f"This Locust tests the gateway at {self._stack.url}. For another one, start Locust with --host {host}."
+            )
 
     def _check_runs_folder(self) -> None:
         try:
@@ -102,6 +138,7 @@ class Harness:
         senders.forget()
         try:
             self._recording = OneRun(self._environment, self._stack, self._runs, self._options, self._abort)
+            self._live = Live(self._recording.run, self._recording.folder)
         except (OSError, ConfigError) as error:
             self._abort(error)
 
@@ -117,6 +154,8 @@ class Harness:
             self._send_plan(recording, plan)
         else:
             senders.begin(plan)
+        assert self._live is not None
+        self._progress = Progress(self._live, many=recording.plans_more_than(MANY), silent=self._silent)
         gevent.spawn(self._watch, recording)
 
     def _send_plan(self, recording: OneRun, plan: Plan) -> None:
@@ -168,16 +207,20 @@ class Harness:
         record = context.get("record")
         if isinstance(record, Record) and self._recording:
             self._recording.add(record)
-            if self._tells:
-                tell(record)
+            self._tell(record)
 
     def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         for chunk in data.pop(RECORDS, ()):
             if self._recording:
                 lines = unpack(chunk)
                 self._recording.add_lines(client_id, lines, chunk["count"])
-                if self._tells:
-                    print(lines, end="")
+                for record in Record.parse_lines(lines):
+                    self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        if self._live and self._progress:
+            self._live.add(record)
+            self._progress.tell(record)
 
     def _on_finished(self, msg: Any, **_: Any) -> None:
         if self._recording:
@@ -201,7 +244,10 @@ class Harness:
 
     def _on_test_stop(self, **_: Any) -> None:
         recording, self._recording = self._recording, None
-        if recording is None:
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+        if recording is None or self._live is None:
             return
         try:
             recording.save()
@@ -209,17 +255,20 @@ class Harness:
             self._abort(error)
             return
         if self._options.headless:
-            self._conclude(recording.folder)
+            self._conclude(self._live)
         else:
-            self._conclusions.append(gevent.spawn(self._conclude, recording.folder))
+            self._conclusions.append(gevent.spawn(self._conclude, self._live))
 
-    def _conclude(self, folder: Path) -> None:
+    def _conclude(self, live: Live) -> None:
         """Fetches, judges and reports, in a process that gevent has not patched: the way old runs are judged too."""
-        command = [sys.executable, "-m", "analysis", "all", str(folder)]
+        live.phase = Phase.JUDGING
+        command = [sys.executable, "-m", "analysis", "all", str(live.folder)]
         code = subprocess.run(command, check=False).returncode
-        self._concluded = folder
+        self._concluded = live.folder
         if self._environment.process_exit_code != USAGE_ERROR:
             self._environment.process_exit_code = code
+        if self._web_ui:
+            live.judged(answers(live.folder), read_regions(live.folder, live.run.patterns, lambda: gevent.sleep(0)))
 
     def _abort(self, error: Exception) -> None:
         """The run cannot be recorded: what was recorded stays, the run stops, Locust exits with a usage error."""
@@ -227,6 +276,10 @@ class Harness:
         complain(f"{where}The run was stopped; what was recorded until then is kept.")
         self._environment.process_exit_code = USAGE_ERROR
         self._finish_run()
+
+    def _on_reset_stats(self, **_: Any) -> None:
+        if self._recording:
+            self._recording.notes.append("Locust's statistics were reset during the run, and lack what came before.")
 
     def _on_quitting(self, **_: Any) -> None:
         self._runner.stop()  # after Ctrl-C Locust would stop it only once the exit code is settled
@@ -242,4 +295,10 @@ class Harness:
         """Ends what we started."""
         if not self._ended:
             self._ended = True
+            if self._progress:
+                self._progress.stop()
             self._stack.stop()
+
+
+def _fixed_users(user_classes: Iterable[Any]) -> int:
+    return sum(user_class.fixed_count for user_class in user_classes)

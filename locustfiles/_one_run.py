@@ -8,6 +8,7 @@ import shlex
 import sys
 import urllib.request
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ class OneRun:
         )
         return self.plan
 
+    def plans_more_than(self, count: int) -> bool:
+        """Whether the schedule holds more requests than that."""
+        assert self.plan is not None
+        due = (
+            at
+            for name, tenant in self.plan.tenants.items()
+            for at in arrivals(tenant.arrivals, self.plan.seed_of(name), self.plan.run_time_s)
+        )
+        return next(islice(due, count, None), None) is not None
+
     def stop(self) -> None:
         """No more requests from here on; those under way are waited for."""
         self.stopping = True
@@ -175,57 +186,55 @@ class OneRun:
     def _write_run(self, ended_at: float | None) -> None:
         config, files = self._stack.config, self._stack.files
         running = {tenant.pattern for tenant in self._tenants.values()}
-        _folder.write_run(
-            self.folder,
-            Run(
-                id=self.run_id,
-                patterns=tuple(name for name in self._stack.patterns.patterns if name in running),
-                started_at=self._started_at,
-                ended_at=ended_at,
-                evidence=self._stack.evidence,
-                versions=_folder.versions(),
-                command=shlex.join(["locust", *sys.argv[1:]]),
-                traffic=self._options.traffic,
-                aws=RunAws(
-                    profiles=tuple(self._stack.accounts),
-                    accounts=self._stack.accounts,
-                    region=config.aws.region_name,
-                    log_group=config.aws.bedrock_log_group_name,
-                ),
-                fetch=RunFetch(deadline_s=config.fetch.deadline_s, poll_s=config.fetch.poll_s),
-                consumers=tuple(
-                    RunConsumer(
-                        pattern=tenant.pattern,
-                        name=name,
-                        user_class=self._user_class_of[name],
-                        route="direct" if tenant.route == "direct" else "gateway",
-                        model=tenant.model,
-                        profile=tenant.profile,
-                        quota_rpm=tenant.quota_rpm,
-                        quota_tpm=None,
-                        users=tenant.users,
-                        traffic=tenant.traffic,
-                    )
-                    for name, tenant in self._tenants.items()
-                ),
-                deployments=tuple(
-                    RunDeployment(
-                        id=deployment,
-                        group=entry.model_name,
-                        model_id=entry.bedrock_model_id,
-                        profile=entry.litellm_params.aws_profile_name,
-                        account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
-                        rpm=entry.quota_rpm,
-                    )
-                    for deployment, entry in config.deployments()
-                ),
-                fallbacks=config.router_settings.stand_ins(),
-                claims=self._claims(),
-                notes=tuple(self.notes),
-                self_check=self._self_check() if ended_at else {},
-                settings=_folder.settings({"config.yaml": files.config, "patterns.yaml": files.patterns}),
+        self.run = Run(
+            id=self.run_id,
+            patterns=tuple(name for name in self._stack.patterns.patterns if name in running),
+            started_at=self._started_at,
+            ended_at=ended_at,
+            evidence=self._stack.evidence,
+            versions=_folder.versions(),
+            command=shlex.join(["locust", *sys.argv[1:]]),
+            traffic=self._options.traffic,
+            aws=RunAws(
+                profiles=tuple(self._stack.accounts),
+                accounts=self._stack.accounts,
+                region=config.aws.region_name,
+                log_group=config.aws.bedrock_log_group_name,
             ),
+            fetch=RunFetch(deadline_s=config.fetch.deadline_s, poll_s=config.fetch.poll_s),
+            consumers=tuple(
+                RunConsumer(
+                    pattern=tenant.pattern,
+                    name=name,
+                    user_class=self._user_class_of[name],
+                    route="direct" if tenant.route == "direct" else "gateway",
+                    model=tenant.model,
+                    profile=tenant.profile,
+                    quota_rpm=tenant.quota_rpm,
+                    quota_tpm=None,
+                    users=tenant.users,
+                    traffic=tenant.traffic,
+                )
+                for name, tenant in self._tenants.items()
+            ),
+            deployments=tuple(
+                RunDeployment(
+                    id=deployment,
+                    group=entry.model_name,
+                    model_id=entry.bedrock_model_id,
+                    profile=entry.litellm_params.aws_profile_name,
+                    account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
+                    rpm=entry.quota_rpm,
+                )
+                for deployment, entry in config.deployments()
+            ),
+            fallbacks=config.router_settings.stand_ins(),
+            claims=self._claims(),
+            notes=tuple(self.notes),
+            self_check=self._self_check() if ended_at else {},
+            settings=_folder.settings({"config.yaml": files.config, "patterns.yaml": files.patterns}),
         )
+        _folder.write_run(self.folder, self.run)
 
     def _claims(self) -> tuple[RunClaim, ...]:
         """The claims whose consumers all take part: one User class alone is not asked about its neighbours."""

@@ -1,15 +1,30 @@
-"""What a run says while it runs: a line for what is being done, and a line for each request as it finishes."""
+"""What a run says while it runs: a line for what is being done, and a line for each request as it finishes.
+
+Of many requests a table is shown instead, that stays in place; where there is no terminal, a line every ten seconds.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
+import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
+import gevent
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as InPlace
+from rich.table import Table
 from rich.text import Text
 
-from analysis.model import REPORT_HTML, VERDICTS_JSON, Answer, Outcome, Record, worst
+from analysis.model import REPORT_HTML, Answer, Outcome, Record, worst
+from locustfiles._folder import answers
+from locustfiles._live import Live, State, percent
+
+MANY = 200  # requests of a run that are told in a line each, at most
+TABLE_EVERY_S = 0.5
+LINE_EVERY_S = 10.0
 
 _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
@@ -52,11 +67,103 @@ def tell(record: Record) -> None:
 
 def tell_conclusion(folder: Path) -> None:
     """In one line: what the verdicts come to, and where the report is."""
-    verdicts, report = folder / VERDICTS_JSON, folder / REPORT_HTML
-    if verdicts.exists() and report.exists():
-        answers = [Answer(verdict["answer"]) for verdict in json.loads(verdicts.read_text())]
-        answer = worst(answers)
-        counts = ", ".join(f"{answers.count(kind)} {kind.value}" for kind in Answer if kind in answers)
+    told, report = answers(folder), folder / REPORT_HTML
+    if told is not None and report.exists():
+        answer = worst(told)
+        counts = ", ".join(f"{told.count(kind)} {kind.value}" for kind in Answer if kind in told)
         _console.print(
             Text.assemble((f"{answer.value} ", _ANSWER_STYLES[answer]), f"({counts}), report {report}"), soft_wrap=True
         )
+
+
+class Progress:
+    """What is shown of a run under way, from its first request until `stop`."""
+
+    def __init__(self, live: Live, *, many: bool, silent: bool) -> None:
+        self._live = live
+        self._a_line_each = not many and not silent
+        self._in_place: InPlace | None = None
+        self._handlers: list[logging.StreamHandler] = []
+        self._greenlet: gevent.Greenlet | None = None
+        if many and not silent:
+            in_place = _console.is_terminal and not _console.is_dumb_terminal
+            self._greenlet = gevent.spawn(self._keep_table if in_place else self._tell_now_and_then)
+
+    def tell(self, record: Record) -> None:
+        if self._a_line_each:
+            tell(record)
+
+    def stop(self) -> None:
+        """Takes the table away: what follows is said in full by the analysis."""
+        if self._greenlet:
+            self._greenlet.kill()
+        if self._in_place:
+            self._in_place.stop()
+        for handler in self._handlers:
+            handler.setStream(sys.stderr)
+        self._in_place, self._handlers = None, []
+
+    def _keep_table(self) -> None:
+        stderr = sys.stderr
+        self._in_place = InPlace(
+            console=_console, auto_refresh=False, transient=True, redirect_stderr=stderr.isatty()
+        )  # fmt: skip
+        self._in_place.start()
+        # Log lines shall go above the table too; their handlers have kept the stream of before.
+        for handler in [*logging.getLogger().handlers, *logging.getLogger("locust").handlers]:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stderr:
+                handler.setStream(sys.stderr)
+                self._handlers.append(handler)
+        while True:
+            self._in_place.update(table(self._live), refresh=True)
+            gevent.sleep(TABLE_EVERY_S)
+
+    def _tell_now_and_then(self) -> None:
+        while True:
+            gevent.sleep(LINE_EVERY_S)
+            say(summary(self._live))
+
+
+def summary(live: Live) -> str:
+    """A run under way, in one line."""
+    rows = live.patterns()
+    refused = sum(row.refused_by_gateway + row.refused_by_bedrock for row in rows)
+    answered, failed = sum(row.answered for row in rows), sum(row.failed for row in rows)
+    return f"{live.sent:,} sent: {answered:,} answered, {refused:,} refused, {failed:,} failed"
+
+
+def table(live: Live) -> RenderableType:
+    """A run under way, compactly: its patterns, and who serves them."""
+    patterns = _table("Pattern", "Sent", "Answered", "Refused by gateway", "by Bedrock", "Failed", "Fallback")
+    patterns.add_column("Claims so far", no_wrap=True)
+    for row in live.patterns():
+        states = Counter(standing.state for standing in row.claims)
+        patterns.add_row(
+            Text(row.pattern, style="bold"),
+            f"{row.sent:,}",
+            f"{row.answered:,}",
+            f"{row.refused_by_gateway:,}",
+            f"{row.refused_by_bedrock:,}",
+            Text(f"{row.failed:,}", style="red" if row.failed else ""),
+            "—" if row.by_fallback is None else percent(row.by_fallback, row.answered),
+            Text(
+                ", ".join(f"{n} {state}" for state, n in states.items()), style="red" if State.BROKEN in states else ""
+            ),
+        )
+    served = _table("Served by", "Answered", "Share", "Average time")
+    for part in live.deployments():
+        served.add_row(
+            Text.assemble((part.deployment or "not told", "bold"), (f"  {part.pattern}", "dim")),
+            f"{part.answered:,}",
+            percent(part.answered, part.of),
+            f"{part.mean_ms / 1000:.3f} s",
+        )
+    return Group("", patterns, "", served)
+
+
+def _table(first: str, *others: str) -> Table:
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    made.add_column(first, no_wrap=True)
+    for heading in others:
+        made.add_column(heading, justify="right")
+    return made

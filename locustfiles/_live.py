@@ -1,0 +1,248 @@
+"""What a run has come to so far, counted from its Records: what the web UI's tabs and the terminal's table show.
+
+A cautious running state; verdicts are the analysis's to give. Memory does not grow with the number of requests.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from analysis.model import INVOCATIONS_CSV, REQUESTS_CSV, Answer, Outcome, Record, Run, RunClaim
+
+MAX_DEPLOYMENTS = 200  # told apart in a run; ids come from the server, which could name a new one in every answer
+OTHERS = "(others)"
+PAUSE_EVERY = 500  # lines of a run's files, read beside a run that is being measured
+
+
+class Phase(StrEnum):
+    """Where a run is."""
+
+    SENDING = "sending"
+    JUDGING = "waiting for CloudWatch, then judging"
+    JUDGED = "judged"
+    UNJUDGED = "saved, but not judged: see the terminal"
+
+
+class State(StrEnum):
+    """What can be said of a claim before it is judged."""
+
+    HOLDING = "holds so far"
+    BROKEN = "does not hold"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a claim stands: `why` says what that rests on."""
+
+    claim: str
+    state: State | Answer
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.claim.replace('_', ' ')}: {self.state}" + (f" ({self.why})" if self.why else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRow:
+    """One pattern. A request counts as sent once it has ended, so that sent is the sum of the four that follow."""
+
+    pattern: str
+    sent: int
+    answered: int
+    refused_by_gateway: int
+    refused_by_bedrock: int
+    failed: int
+    by_fallback: int | None  # of the answered; None where the pattern has no fallback
+    claims: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """How much of a pattern a deployment answered; on the direct route the AWS profile stands in its place."""
+
+    pattern: str
+    deployment: str
+    model: str  # Bedrock's id; "" when the configuration does not know the deployment
+    answered: int
+    of: int  # answered by anyone, in the pattern
+    mean_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """How many of a pattern's invocations in an account a Region served; pattern "" is what no client heard of."""
+
+    pattern: str
+    account_id: str
+    region: str
+    invocations: int
+    of: int  # in the pattern and account
+
+
+class _Served:
+    __slots__ = ("latency_ms", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.latency_ms = 0.0
+
+
+class Live:
+    """One run, from its first request until the next run begins."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run = run
+        self.folder = folder
+        self.phase = Phase.SENDING
+        self.answers: tuple[Answer, ...] = ()  # one a claim of the run, once it is judged
+        self.regions: list[RegionRow] | None = None  # None: CloudWatch has not delivered
+        self._outcomes: dict[str, Counter[Outcome]] = {consumer.name: Counter() for consumer in run.consumers}
+        self._by_fallback: Counter[str] = Counter()  # by pattern
+        self._served: dict[tuple[str, str], _Served] = {}  # by pattern and deployment
+        self._group_of = {deployment.id: deployment.group for deployment in run.deployments}
+        self._model_of = {deployment.id: deployment.model_id for deployment in run.deployments}
+        self._with_fallback = {
+            consumer.pattern
+            for consumer in run.consumers
+            if consumer.route == "gateway" and run.fallbacks.get(consumer.model)
+        }
+
+    def add(self, record: Record) -> None:
+        """Counts a request that has ended."""
+        outcome = record.outcome
+        self._outcomes[record.consumer][outcome] += 1
+        if outcome is not Outcome.ANSWERED:
+            return
+        if (served := self._served.get((record.pattern, record.deployment))) is None:
+            known = len(self._served) < MAX_DEPLOYMENTS
+            served = self._served.setdefault((record.pattern, record.deployment if known else OTHERS), _Served())
+        served.requests += 1
+        served.latency_ms += record.latency_ms
+        group = self._group_of.get(record.deployment)
+        if bool(record.fallbacks) if group is None else group != record.model_asked:
+            self._by_fallback[record.pattern] += 1
+
+    def judged(self, answers: Sequence[Answer] | None, regions: list[RegionRow] | None) -> None:
+        """The analysis has ended; None: without verdicts, without CloudWatch's side."""
+        self.phase = Phase.UNJUDGED if answers is None else Phase.JUDGED
+        self.answers = tuple(answers or ())
+        self.regions = regions
+
+    @property
+    def sent(self) -> int:
+        return sum(counts.total() for counts in self._outcomes.values())
+
+    def patterns(self) -> list[PatternRow]:
+        """In the order of the configuration."""
+        return [self._pattern(name) for name in self.run.patterns]
+
+    def _pattern(self, name: str) -> PatternRow:
+        counts = self._counts(tuple(consumer.name for consumer in self.run.consumers if consumer.pattern == name))
+        return PatternRow(
+            pattern=name,
+            sent=counts.total(),
+            answered=counts[Outcome.ANSWERED],
+            refused_by_gateway=counts[Outcome.REFUSED_BY_GATEWAY],
+            refused_by_bedrock=counts[Outcome.REFUSED_BY_BEDROCK],
+            failed=counts[Outcome.FAILED],
+            by_fallback=self._by_fallback[name] if name in self._with_fallback else None,
+            claims=tuple(self._standings(name)),
+        )
+
+    def _counts(self, consumers: tuple[str, ...]) -> Counter[Outcome]:
+        counts: Counter[Outcome] = Counter()
+        for consumer in consumers:
+            counts.update(self._outcomes[consumer])
+        return counts
+
+    def _standings(self, pattern: str) -> Iterator[Standing]:
+        for position, claim in enumerate(self.run.claims):
+            if claim.pattern != pattern:
+                continue
+            if self.answers:
+                yield Standing(claim.claim, self.answers[position], "")
+            else:
+                yield self._standing(claim)
+
+    def _standing(self, claim: RunClaim) -> Standing:
+        of_pattern = tuple(consumer.name for consumer in self.run.consumers if consumer.pattern == claim.pattern)
+        counts = self._counts(claim.consumers or of_pattern)
+        sent, answered = counts.total(), counts[Outcome.ANSWERED]
+        match claim.claim:
+            case "all_answered" | "neighbours_unharmed" if answered < sent:
+                return Standing(claim.claim, State.BROKEN, f"{sent - answered:,} of {sent:,} not answered")
+            case "all_answered" | "neighbours_unharmed" if sent:
+                return Standing(claim.claim, State.HOLDING, f"{sent:,} of {sent:,} answered")
+            case "regions_at_least" | "shards_separate":
+                return Standing(claim.claim, State.OPEN, "known when CloudWatch has delivered")
+            case "limited_to_quota" if sent:
+                refused = counts[Outcome.REFUSED_BY_GATEWAY]
+                return Standing(claim.claim, State.OPEN, f"{answered:,} let through, {refused:,} refused")
+            case _:
+                return Standing(claim.claim, State.OPEN, "judged when the run has ended")
+
+    def deployments(self) -> list[DeploymentRow]:
+        """By pattern, those that answered most first."""
+        rows = []
+        for pattern in self.run.patterns:
+            here = {deployment: served for (of, deployment), served in self._served.items() if of == pattern}
+            total = sum(served.requests for served in here.values())
+            rows += [
+                DeploymentRow(
+                    pattern,
+                    deployment,
+                    self._model_of.get(deployment, ""),
+                    served.requests,
+                    total,
+                    served.latency_ms / served.requests,
+                )
+                for deployment, served in sorted(here.items(), key=lambda item: (-item[1].requests, item[0]))
+            ]
+        return rows
+
+
+def read_regions(folder: Path, patterns: Sequence[str], pause: Callable[[], None]) -> list[RegionRow] | None:
+    """Which Regions served the run in that folder; None as long as CloudWatch's side is not there.
+
+    `pause` is called now and then: whatever else this process measures must not wait for it. Raises OSError.
+    """
+    if not (folder / INVOCATIONS_CSV).exists():
+        return None
+    asked = _columns(folder / REQUESTS_CSV, ("request_id", "pattern"), pause)
+    pattern_of = {row[0]: row[1] for row in asked}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    columns = ("request_id", "account_id", "inference_region")
+    for request_id, account_id, region in _columns(folder / INVOCATIONS_CSV, columns, pause):
+        counts[pattern_of.get(request_id, ""), account_id, region] += 1
+    totals: Counter[tuple[str, str]] = Counter()
+    for (pattern, account_id, _), n in counts.items():
+        totals[pattern, account_id] += n
+    rows = [RegionRow(*key, n, totals[key[:2]]) for key, n in counts.items()]
+    order = [*patterns, ""]
+    return sorted(rows, key=lambda row: (order.index(row.pattern), row.account_id, -row.invocations, row.region))
+
+
+def _columns(path: Path, names: tuple[str, ...], pause: Callable[[], None]) -> Iterator[tuple[str, ...]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        header = next(rows)
+        positions = [header.index(name) for name in names]
+        for number, row in enumerate(rows):
+            if number % PAUSE_EVERY == 0:
+                pause()
+            yield tuple([row[position] for position in positions])
+
+
+def percent(count: int, of: int) -> str:
+    """Only all of it is 100 %, only nothing is 0 %, and nothing of nothing is —."""
+    if of == 0:
+        return "—"
+    if count in (0, of):
+        return "100 %" if count else "0 %"
+    return f"{min(max(round(1000 * count / of), 1), 999) / 10:.1f} %"
