@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,10 +24,10 @@ from analysis.model import (
     Answer,
     Run,
 )
+from locustfiles._redaction import without_secrets
 
 RUNS = Path("runs")
 VERSIONS_OF = ("locust", "litellm", "boto3", "botocore", "gevent", "pandas")
-_SECRET = re.compile(r"(^|_)(api_key|key|secret|token|password|credentials?|salt)(_|$)|secret", re.IGNORECASE)
 
 
 def new_run_id(at: float) -> str:
@@ -102,17 +101,3 @@ def versions() -> dict[str, str]:
 def settings(files: Mapping[str, Path]) -> dict[str, Any]:
     """The configuration files' content, by name, with every secret left out."""
     return {name: without_secrets(yaml.safe_load(path.read_text(encoding="utf-8"))) for name, path in files.items()}
-
-
-def without_secrets(content: Any) -> Any:
-    """The same, with every value whose name says that it is a secret replaced; a consumer's `key` is only a name."""
-    if isinstance(content, dict):
-        return {
-            name: "(left out)"
-            if _SECRET.search(str(name)) and isinstance(value, str) and not value.endswith("_KEY")
-            else without_secrets(value)
-            for name, value in content.items()
-        }
-    if isinstance(content, list):
-        return [without_secrets(item) for item in content]
-    return content

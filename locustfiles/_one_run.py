@@ -32,6 +32,7 @@ from locustfiles._clock import now
 from locustfiles._health import health, self_check
 from locustfiles._plan import Plan, aws_variables, tenants
 from locustfiles._recording import RecordFile
+from locustfiles._redaction import text_without_secrets
 from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
@@ -193,7 +194,7 @@ class OneRun:
             ended_at=ended_at,
             evidence=self._stack.evidence,
             versions=_folder.versions(),
-            command=shlex.join(["locust", *sys.argv[1:]]),
+            command=text_without_secrets(shlex.join(["locust", *sys.argv[1:]])),
             traffic=self._options.traffic,
             aws=RunAws(
                 profiles=tuple(self._stack.accounts),
