@@ -223,6 +223,8 @@ class Server(uvicorn.Server):
         self._at_end = at_end
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Whoever is being answered now is cut off after a moment; uvicorn would tell each as an error.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         await super().shutdown(sockets)
         for close in self._at_end:
             close()

@@ -1,10 +1,13 @@
 """Bedrock Runtime through boto3: what it answers, and that it is what botocore's service model says."""
 
 import json
+import socket
+from time import monotonic
 
 import botocore.session
 import orjson
 import pytest
+from botocore.eventstream import EventStreamBuffer
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
@@ -13,6 +16,9 @@ HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-lite-v1:0"
 MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 
+STARTS_WITH_USER = (
+    "A conversation must start with a user message. Try again with a conversation that starts with a user message."
+)
 HELLO = [{"role": "user", "content": [{"text": "Hello there"}]}]
 WEATHER = {
     "tools": [
@@ -172,15 +178,14 @@ def test_converse_stream_says_the_same_as_converse(aws):
     events = converse_stream(aws)
     whole = aws.client().converse(modelId=SONNET, messages=HELLO)
     assert text_of(events) == whole["output"]["message"]["content"][0]["text"]
-    assert [next(iter(event)) for event in events][0] == "messageStart"
-    assert [next(iter(event)) for event in events][-3:] == ["contentBlockStop", "messageStop", "metadata"]
+    kinds = [next(iter(event)) for event in events]
+    assert kinds[0] == "messageStart"
+    assert kinds[-3:] == ["contentBlockStop", "messageStop", "metadata"]
     assert events[-1]["metadata"]["usage"] == whole["usage"]
     assert events[-2]["messageStop"]["stopReason"] == "end_turn"
 
 
 def test_every_frame_of_a_stream_fits_the_service_model(aws):
-    from botocore.eventstream import EventStreamBuffer
-
     answer = aws.raw(f"/model/{SONNET}/converse-stream", {"messages": HELLO, "inferenceConfig": {"maxTokens": 4}})
     assert answer.headers["content-type"] == "application/vnd.amazon.eventstream"
     buffer = EventStreamBuffer()
@@ -202,8 +207,6 @@ def test_a_streamed_tool_call_is_json_in_pieces(aws):
 
 
 def test_frames_come_one_by_one(start):
-    from time import monotonic
-
     paced = {"first_token_ms": {"median": 60, "p99": 60}, "per_token_ms": 20}
     aws = start(latency=paced, answer_tokens={"min": 10, "max": 10})
     asked_at = monotonic()
@@ -214,6 +217,24 @@ def test_frames_come_one_by_one(start):
     assert arrivals[1] >= 0.055
     assert arrivals[-1] >= 0.235
     assert arrivals[-1] - arrivals[1] >= 0.1
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_client_that_goes_away_is_answered_counted_and_logged_all_the_same(start, streams):
+    slow = {"first_token_ms": {"median": 100, "p99": 100}, "per_token_ms": 10}
+    aws = start(latency=slow, answer_tokens={"min": 20, "max": 20})
+    path = f"/model/{SONNET}/converse-stream" if streams else f"/model/{SONNET}/converse"
+    body = json.dumps({"messages": HELLO}).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in aws.signed(path, body).items())
+    host, port = aws.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(f"POST {path} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        if streams:
+            assert raw.recv(100)
+    deadline = monotonic() + 10
+    while not (records := aws.records(query="fields output.outputTokenCount")):
+        assert monotonic() < deadline
+    assert records[0]["output.outputTokenCount"] == "20"
 
 
 # --- InvokeModel ------------------------------------------------------------------------------------------------
@@ -399,7 +420,7 @@ def test_a_call_that_the_policy_does_not_allow(aws):
     [
         (
             [{"role": "assistant", "content": [{"text": "Hi"}]}],
-            "A conversation must start with a user message. Try again with a conversation that starts with a user message.",
+            STARTS_WITH_USER,
         ),
         (
             [*HELLO, *HELLO],
@@ -492,8 +513,8 @@ def test_nova_bodies_that_nova_does_not_take(aws):
         (
             {"messages": HELLO, "inferenceConfig": {"maxTokens": 0}},
             "ValidationException",
-            "1 validation error detected: Value '0' at 'inferenceConfig.maxTokens' failed to satisfy constraint: Member "
-            "must have value greater than or equal to 1",
+            "1 validation error detected: Value '0' at 'inferenceConfig.maxTokens' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 1",
         ),
         (
             {"messages": [{"role": "robot"}]},
@@ -505,7 +526,7 @@ def test_nova_bodies_that_nova_does_not_take(aws):
         (
             {},
             "ValidationException",
-            "A conversation must start with a user message. Try again with a conversation that starts with a user message.",
+            STARTS_WITH_USER,
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing_behind(number, tmp_path):
 def test_it_ends_although_a_stream_is_open(tmp_path):
     slow = tmp_path / "slow.yaml"
     slow.write_text(SETTINGS.replace("per_token_ms: 0", "per_token_ms: 60000"))
-    with process("--port", 0, "--config", slow, "--state", tmp_path / "state") as own:
+    with process("--port", 0, "--config", slow, "--state", tmp_path / "state", stderr=subprocess.PIPE) as own:
         environment = printed_environment(own)
         program = """
             import boto3
@@ -120,6 +120,8 @@ def test_it_ends_although_a_stream_is_open(tmp_path):
             own.terminate()
             assert own.wait(PROMPT_S) == 0
             client.kill()
+        assert own.stderr.read() == ""
+        own.stderr.close()
 
 
 def test_it_ends_with_its_parent(tmp_path):
