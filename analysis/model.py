@@ -254,6 +254,7 @@ class Run(_Strict):
 
     id: str
     patterns: tuple[str, ...]
+    titles: dict[str, str] = {}  # pattern → its heading
     started_at: float
     ended_at: float | None  # None while it runs, or when it was killed
     evidence: Literal["aws", "embedded"]
@@ -269,3 +270,7 @@ class Run(_Strict):
     notes: tuple[str, ...] = ()  # what went wrong outside any single request: a gateway that died, a lost worker
     self_check: dict[str, Any] = {}  # the client's own health: scheduling lag, CPU, offered and achieved rates
     settings: dict[str, Any] = {}  # the configuration as it was, without secrets
+
+    def title(self, pattern: str) -> str:
+        """The heading of a pattern; its name in words where it has none."""
+        return self.titles.get(pattern) or pattern.replace("_", " ").capitalize()

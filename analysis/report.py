@@ -19,7 +19,7 @@ import pandas as pd
 from analysis import charts, files, join, locust_csv, metrics, windows
 from analysis.metrics import ConsumerRow, Distribution, Proportion
 from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, Verdict, worst
-from analysis.wording import UNKNOWN, clock, count, dollars, interval, listing, percent, plural, seconds, title
+from analysis.wording import UNKNOWN, clock, count, dollars, interval, listing, percent, plural, seconds
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
@@ -98,7 +98,7 @@ def _headline(run: Run, verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return "Nothing was judged"
     given = {p: [verdict.answer for verdict in verdicts if verdict.pattern == p] for p in run.patterns}
-    named = {answer: [title(p) for p, of in given.items() if of and worst(of) is answer] for answer in Answer}
+    named = {answer: [run.title(p) for p, of in given.items() if of and worst(of) is answer] for answer in Answer}
     if failed := named[Answer.FAIL]:
         return f"{listing(failed)} {'fails' if len(failed) == 1 else 'fail'}"
     if unknown := named[Answer.UNKNOWN]:
@@ -127,7 +127,7 @@ def _section(
     unproved.sort(key=lambda verdict: verdict.answer is not Answer.FAIL)
     by_account = _by_account(run, here)
     return Section(
-        title=title(pattern),
+        title=run.title(pattern),
         answer=worst([verdict.answer for verdict in given]),
         verdicts=given,
         headline=unproved[0].reason or unproved[0].observed
@@ -285,7 +285,7 @@ def _region_cell(region: str, line: Mapping[str, Any]) -> str:
 def _traffic_table(run: Run) -> Table | None:
     columns: dict[str, Callable[[Any], str]] = {
         "Consumer": lambda c: c.name,
-        "Pattern": lambda c: title(c.pattern),
+        "Pattern": lambda c: run.title(c.pattern),
         "User class": lambda c: c.user_class,
         "Asks for": lambda c: c.model if c.route == "gateway" else f"{c.model}, straight from Bedrock",
         "Traffic": lambda c: ", ".join(

@@ -18,7 +18,7 @@ from rich.text import Text
 from analysis import metrics, windows
 from analysis.files import RunFolder
 from analysis.model import Answer, Run, Verdict, worst
-from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds, title
+from analysis.wording import UNKNOWN, count, listing, percent, plural, seconds
 
 STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 EVIDENCE = {"aws": "the real AWS", "embedded": "the embedded AWS"}
@@ -31,7 +31,7 @@ def show(
 ) -> None:
     """Everything, in the order in which it is read: patterns, ledger, the answer, what to do next."""
     for pattern in folder.run.patterns:
-        console.print(Rule(Text(title(pattern), style="bold"), style="dim", align="left"))
+        console.print(Rule(Text(folder.run.title(pattern), style="bold"), style="dim", align="left"))
         for table in tables(folder.run, pattern, rows):
             console.print(Padding(table, (1, 0, 0, 2), expand=False))
         answers = verdict_lines([verdict for verdict in verdicts if verdict.pattern == pattern])

@@ -9,12 +9,6 @@ from datetime import UTC, datetime
 from analysis.metrics import Proportion
 
 UNKNOWN = "—"
-_TITLES = {"cris": "Cross-Region inference"}
-
-
-def title(pattern: str) -> str:
-    """account_sharding → Account sharding."""
-    return _TITLES.get(pattern, pattern.replace("_", " ").capitalize())
 
 
 def percent(proportion: Proportion) -> str:

@@ -211,6 +211,7 @@ def _run(
     return Run(
         id="20261122-120003-synth",
         patterns=tuple(dict.fromkeys(tenant.pattern for tenant in tenants)),
+        titles={"cris": "Cross-Region inference"},
         started_at=MINUTE + 3,
         ended_at=None,
         evidence=evidence,
