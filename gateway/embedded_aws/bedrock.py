@@ -30,7 +30,7 @@ OPERATIONS = {
     "invoke-with-response-stream": "InvokeModelWithResponseStream",
 }
 _MODEL_FORMATS: dict[str, Format] = {"claude": claude, "nova": nova}
-_STREAM_MODES = {"ConverseStream", "InvokeModelWithResponseStream"}
+_STREAMING = {"ConverseStream", "InvokeModelWithResponseStream"}
 _ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 
 
@@ -43,7 +43,7 @@ class Bedrock:
 
     async def handle(self, request: Request, caller: Caller, credential: Credential, request_id: str) -> Response:
         model_id, operation = _route(request)
-        streams = operation in _STREAM_MODES
+        streams = operation in _STREAMING
         target = self._world.target(caller.account_id, caller.region, model_id)
         faults = self._world.struck_by(
             Call(caller.account_id, caller.region, target.id, target.foundation_model_id), request.received_at

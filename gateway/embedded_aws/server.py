@@ -64,6 +64,8 @@ class EmbeddedAws:
             await _send(send, response)
         except ConnectionIsReset:
             _reset(scope["extensions"][_TRANSPORT])
+            while (await receive())["type"] != "http.disconnect":  # uvicorn has to see it before we return
+                pass
 
     def _admin_response(self, scope: Any, request: Request) -> Response:
         if not _is_loopback(scope["client"]):

@@ -82,10 +82,11 @@ def test_a_connection_is_reset_not_closed(aws):
             raw.recv(1)
 
 
-def test_boto3_sees_a_reset_as_a_closed_connection(aws, ask):
+def test_boto3_sees_a_reset_as_a_closed_connection(aws, ask, caplog):
     with aws.fault(kind="connection_reset"), pytest.raises(ConnectionClosedError):
         ask()
     ask()
+    assert caplog.records == []  # a fault that was asked for is no error of the server
 
 
 def test_a_port_that_refuses_connections_opens_again(start):
@@ -128,11 +129,13 @@ def test_a_cut_stream_ends_in_silence_with_its_tokens_counted(aws):
     assert record["output"]["outputBodyJson"]["output"]["message"]["content"] == [{"text": text}]
 
 
-def test_a_cut_stream_may_end_with_a_reset(aws):
+def test_a_cut_stream_may_end_with_a_reset(aws, caplog):
     with aws.fault(kind="stream_cut", after_tokens=2, reset=True):
         stream = aws.client().converse_stream(modelId=SONNET, messages=HELLO)["stream"]
         with pytest.raises(Exception, match=r"(?i)reset|broken|connection"):
             list(stream)
+    aws.client().converse(modelId=SONNET, messages=HELLO)
+    assert caplog.records == []
 
 
 def test_an_error_frame_ends_a_stream_and_is_logged(aws):
