@@ -1,0 +1,84 @@
+"""Keys come from the environment, else from .env, else are made once, and nobody else can read them."""
+
+import pytest
+
+from gateway.keys import find_or_make, key_names
+from gateway.settings import ConfigError, load_config, load_patterns
+
+NAMES = ("LITELLM_MASTER_KEY", "CONSUMER_A_KEY")
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_every_key_that_the_patterns_name_is_wanted_once_the_masters_first():
+    assert key_names(load_patterns(None, load_config())) == (
+        "LITELLM_MASTER_KEY", "CONSUMER_A_KEY", "CONSUMER_B_KEY", "CONSUMER_C_KEY",
+    )  # fmt: skip
+
+
+def test_missing_keys_are_made_once_and_found_again(tmp_path):
+    path = tmp_path / ".env"
+    made = find_or_make(NAMES, {}, path)
+    assert mode(path) == 0o600
+    assert len(set(made.values())) == 2
+    assert all(key.startswith("sk-") and len(key) > 40 for key in made.values())
+    before = path.read_bytes()
+    assert find_or_make(NAMES, {}, path) == made
+    assert path.read_bytes() == before
+
+
+def test_the_environment_comes_first_and_is_not_written_down(tmp_path):
+    path = tmp_path / ".env"
+    keys = find_or_make(NAMES, {"CONSUMER_A_KEY": "sk-mine"}, path)
+    assert keys["CONSUMER_A_KEY"] == "sk-mine"
+    assert "sk-mine" not in path.read_text()
+    find_or_make(("CONSUMER_A_KEY",), {"CONSUMER_A_KEY": "sk-mine"}, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_only_what_is_missing_is_added_to_a_file_that_is_there(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("OTHER=1\nCONSUMER_A_KEY=sk-there")  # without an end of line
+    path.chmod(0o644)
+    keys = find_or_make(NAMES, {}, path)
+    assert keys["CONSUMER_A_KEY"] == "sk-there"
+    assert path.read_text() == f"OTHER=1\nCONSUMER_A_KEY=sk-there\nLITELLM_MASTER_KEY={keys['LITELLM_MASTER_KEY']}\n"
+    assert mode(path) == 0o600
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path):
+    path = tmp_path / ".env"
+    find_or_make(NAMES, {}, path)
+    path.chmod(0o644)
+    find_or_make(NAMES, {}, path)
+    assert mode(path) == 0o600
+
+
+def test_a_dollar_in_a_key_is_a_dollar(tmp_path):
+    (tmp_path / ".env").write_text("CONSUMER_A_KEY='sk-a${HOME}b'\n")
+    assert find_or_make(("CONSUMER_A_KEY",), {}, tmp_path / ".env") == {"CONSUMER_A_KEY": "sk-a${HOME}b"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"LITELLM_MASTER_KEY": "secret"}, "LITELLM_MASTER_KEY: must start with 'sk-'"),
+        ({"LITELLM_MASTER_KEY": "sk-same", "CONSUMER_A_KEY": "sk-same"}, "is the same key as LITELLM_MASTER_KEY"),
+    ],
+)
+def test_unusable_keys_are_told_by_name_only(tmp_path, environment, says):
+    with pytest.raises(ConfigError) as caught:
+        find_or_make(NAMES, environment, tmp_path / ".env")
+    assert says in str(caught.value)
+    assert not any(key in str(caught.value).replace("the same key", "") for key in environment.values())
+
+
+def test_a_place_that_cannot_hold_keys_is_told(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"nowhere/\.env: the keys LITELLM_MASTER_KEY, .* cannot be used: No such file"
+    ):
+        find_or_make(NAMES, {}, tmp_path / "nowhere" / ".env")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        find_or_make(NAMES, {}, tmp_path)

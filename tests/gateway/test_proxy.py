@@ -1,0 +1,124 @@
+"""What LiteLLM is given to read, and who is taken for LiteLLM."""
+
+import http.server
+import threading
+
+import pytest
+import yaml
+
+from gateway.proxy import answers, check_accepts, litellm_config, warm_up_groups
+from gateway.settings import CONFIG_DIR, MASTER_KEY, ConfigError, load_config
+
+FILE = CONFIG_DIR / "config.yaml"
+
+
+def rendered(tmp_path, **sections):
+    content = yaml.safe_load(FILE.read_text()) | sections
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return litellm_config(load_config(path), content)
+
+
+def test_our_sections_are_left_out_and_litellms_are_kept(tmp_path):
+    made = rendered(tmp_path, litellm_settings={"drop_params": True})
+    assert made.keys() == {"model_list", "router_settings", "general_settings", "litellm_settings"}
+    assert made["router_settings"] == yaml.safe_load(FILE.read_text())["router_settings"]
+    assert made["litellm_settings"] == {"drop_params": True}
+
+
+def test_every_deployment_gets_the_id_that_the_records_name(tmp_path):
+    made = rendered(tmp_path)["model_list"]
+    shipped = yaml.safe_load(FILE.read_text())["model_list"]
+    for entry, written in zip(made, shipped, strict=False):
+        assert entry["litellm_params"] == written["litellm_params"]
+        assert entry["model_name"] == written["model_name"]
+    assert [entry["model_info"]["id"] for entry in made] == [
+        "shard-one", "shard-two", "fallback-primary", "fallback-secondary", "balanced-1", "balanced-2",
+        "balanced-fallback", "shared", "warm-up-account-one", "warm-up-account-two",
+    ]  # fmt: skip
+
+
+def test_a_configured_id_stays(tmp_path):
+    models = yaml.safe_load(FILE.read_text())["model_list"]
+    models[0]["model_info"] = {"id": "mine", "mode": "chat"}
+    assert rendered(tmp_path, model_list=models)["model_list"][0]["model_info"] == {"id": "mine", "mode": "chat"}
+
+
+def test_no_key_is_written_into_the_file(tmp_path):
+    assert rendered(tmp_path)["general_settings"] == {
+        "master_key": "os.environ/LITELLM_MASTER_KEY",
+        "custom_auth": "gateway.auth.authenticate",
+    }
+
+
+def test_the_users_general_settings_win(tmp_path):
+    made = rendered(tmp_path, general_settings={"custom_auth": "mine.auth", "max_parallel_requests": 5})
+    assert made["general_settings"]["custom_auth"] == "mine.auth"
+    assert made["general_settings"]["max_parallel_requests"] == 5
+    assert "master_key" in made["general_settings"]
+
+
+def test_warming_up_takes_from_no_deployments_quota():
+    groups = warm_up_groups(load_config())
+    assert groups.keys() == {"warm-up-account-one", "warm-up-account-two"}
+    assert all("rpm" not in params and "tpm" not in params for params in groups.values())
+
+
+class SomethingElse(http.server.BaseHTTPRequestHandler):
+    """A server that is no LiteLLM, or one with other models."""
+
+    answer: tuple[int, bytes]
+
+    def do_GET(self):
+        status, body = self.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(status, body):
+        handler = type("Handler", (SomethingElse,), {"answer": (status, body)})
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.02,)).start()
+        return f"http://127.0.0.1:{servers[-1].server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_only_litellm_is_taken_for_litellm(serve):
+    assert answers(serve(200, b'"I\'m alive!"'))
+    assert not answers(serve(200, b"<html>"))
+    assert not answers(serve(404, b"alive"))
+    assert not answers("http://127.0.0.1:1")
+    assert not answers("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (401, b"{}", "answers 401 to LITELLM_MASTER_KEY. Set the key that it was started with"),
+        (200, b'{"data": [{"id": "other"}]}', "has no model group 'shared' (it has: other)"),
+        (200, b"<html>", "does not list its models"),
+        (200, b"{}", "does not list its models"),
+    ],
+)
+def test_a_gateway_that_cannot_be_used_is_told(serve, status, body, says):
+    with pytest.raises(ConfigError) as caught:
+        check_accepts(serve(status, body), {MASTER_KEY: "sk-secret"}, ["shared"])
+    assert says in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+
+
+def test_a_gateway_with_all_models_is_accepted(serve):
+    check_accepts(serve(200, b'{"data": [{"id": "shared"}, {"id": "more"}]}'), {MASTER_KEY: "sk-x"}, ["shared"])

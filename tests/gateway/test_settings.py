@@ -1,0 +1,181 @@
+"""What is wrong with a configuration file is told with its name, the line, the key, and what would be right."""
+
+import os
+from typing import get_args
+
+import pytest
+import yaml
+
+from analysis.verdicts import CLAIMS
+from gateway.embedded_aws.settings import Embedded
+from gateway.settings import (
+    CONFIG_DIR,
+    ROUTER_SETTINGS,
+    ClaimName,
+    Config,
+    ConfigError,
+    Patterns,
+    load,
+    load_config,
+    load_patterns,
+)
+
+CONFIG, PATTERNS = ((CONFIG_DIR / name).read_text() for name in ("config.yaml", "patterns.yaml"))
+
+
+def refused(path, text, model):
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, model)
+    return str(caught.value)
+
+
+def test_the_shipped_files_are_right():
+    config = load_config()
+    assert load_patterns(None, config).patterns.keys() == {
+        "cris", "account_sharding", "fallback", "load_balancing", "quota_isolation"
+    }  # fmt: skip
+    assert load(CONFIG_DIR / "embedded.yaml", Embedded).port == 4510
+
+
+# (what is changed, into what, and what the error then says after file and line)
+BAD_CONFIG = [
+    ("  profile_name: account-one", "  profil_name: account-one", "aws.profile_name: is missing"),
+    ("  region_name:", "  regoin: x\n  region_name:", "aws.regoin: is not a known key; did you mean 'region_name'?"),
+    ("  port: 4000", "  port: many", "litellm.port: input should be a valid integer, not 'many'"),
+    ("  port: 4000", "  port: '4000'", "litellm.port: input should be a valid integer, not '4000'"),
+    ("  port: 4000", "  port: 70000", "litellm.port: input should be less than or equal to 65535, not 70000"),
+    ("  port: 4000", "  port: true", "litellm.port: input should be a valid integer, not True"),
+    ("  deadline_s: 300", "  deadline_s: 0", "fetch.deadline_s: must be a number greater than 0"),
+    ("  deadline_s: 300", "  deadline_s: .nan", "fetch.deadline_s: must be a number greater than 0"),
+    ("      rpm: 3", "      rpm: 0", "model_list[2].litellm_params.rpm: input should be greater than or equal to 1"),
+    ("      rpm: 3", "      rpm: -5", "model_list[2].litellm_params.rpm: input should be greater than or equal to 1"),
+    ("      rpm: 3", "      rpm: 3.5", "model_list[2].litellm_params.rpm: input should be a valid integer"),
+    ("  - model_name: shard-two", "  - model_nam: shard-two", "model_list[1].model_name: is missing"),
+    ("  routing_strategy:", "  routing_stratgy:", "did you mean 'routing_strategy'?"),
+    ("  num_retries: 0", "  num_retry: 0", "num_retry: is not a setting of LiteLLM's router; did you mean"),
+    ("[fallback-secondary]", "[fallback-secndary]", "did you mean 'fallback-secondary'?"),
+    ("    - fallback-primary:", "    - primary:", "names model group 'primary', which is not in model_list"),
+    ("fetch:", "fetching:", "fetching: is not a known key; did you mean 'fetch'?"),
+    ("  model_id: us", "  model: us", "cris.model_id: is missing"),
+    ("endpoint: embedded", "endpoint: embeded", "aws.endpoint: input should be 'embedded', not 'embeded'"),
+]  # fmt: skip
+
+BAD_PATTERNS = [
+    ("quota_rpm: 3", "quota_rpm: 0", "patterns.quota_isolation.consumers.A.quota_rpm: input should be greater than or"),
+    ("rate_per_s: 2,", "rate_per_s: 0,", "rate_per_s: must be a number greater than 0"),
+    ("rate_per_s: 2,", "rate_per_s: -1,", "rate_per_s: must be a number greater than 0"),
+    ("rate_per_s: 2,", "rate_per_s: .nan,", "rate_per_s: must be a number greater than 0"),
+    ("rate_per_s: 2,", "rate_per_s: .inf,", "rate_per_s: must be a number greater than 0"),
+    ("rate_per_s: 2,", "rate_per_second: 2,", "rate_per_s: is missing"),
+    ("kind: burst, requests: 10", "kind: burts, requests: 10", "kind 'burts' is not one of 'burst', 'constant'"),
+    ("kind: burst, requests: 10", "requests: 10", "needs a `kind`"),
+    ("kind: burst, requests: 10", "kind: burst, requests: 0", "requests: input should be greater than or equal to 1"),
+    ("kind: burst, requests: 10", "kind: burst, request: 10", "requests: is missing"),
+    ("kind: burst, requests: 10", "kind: burst, requests: 1, evry_s: 5", "evry_s: is not a known key; did you mean"),
+    ("kind: burst, requests: 10", "kind: ramp, from_per_s: 0, to_per_s: 0, duration_s: 5", "would send nothing"),
+    ("kind: burst, requests: 10", "kind: steps, steps: []", "steps: list should have at least 1 item"),
+    ("        users: 10", "        users: 0", "patterns.cris.consumers.cris.users: input should be greater than"),
+    ("        users: 10", "        user: 10", "patterns.cris.consumers.cris.users: is missing"),
+    ("    route: direct", "    route: straight", "patterns.cris.route: input should be 'gateway' or 'direct'"),
+    ("claim: all_answered", "claim: all_answerd", "input should be 'all_answered', 'regions_at_least'"),
+    ("consumers: [A]", "consumers: [Z]", "names 'Z', which is no consumer of this pattern (there is: A, B, C)"),
+    ("      account-two:\n", "      cris:\n", "is a consumer of 'cris' too: consumers' names must be unique"),
+    ("  text: Hi!", "  text: Hi!\n  file: x.jsonl", "takes exactly one of text and file"),
+    ("  max_tokens: 64", "  max_tokens: 0", "prompt.max_tokens: input should be greater than or equal to 1"),
+    ("seed: 1", "seed: one", "seed: input should be a valid integer, not 'one'"),
+    ("claims:", "claim:", "claims: is missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shipped", "model", "good", "bad", "says"),
+    [(CONFIG, Config, *case) for case in BAD_CONFIG] + [(PATTERNS, Patterns, *case) for case in BAD_PATTERNS],
+    ids=lambda value: None if not isinstance(value, str) or "\n\n" in value else value.strip()[:40],
+)
+def test_one_wrong_value_is_told_with_its_line(tmp_path, shipped, model, good, bad, says):
+    assert good in shipped
+    text = shipped.replace(good, bad, 1)
+    path = tmp_path / "bad.yaml"
+    message = refused(path, text, model)
+    assert says in message
+    file, line, *_ = message.split(":")
+    assert file == str(path)
+    assert 1 <= int(line) <= len(text.splitlines())
+    if "is missing" not in message:  # where a key is missing, the section is named
+        first = 1 + shipped[: shipped.index(good)].count("\n")
+        assert first - 1 <= int(line) <= first + bad.strip().count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("aws: [", ":1: is not valid YAML: expected the node content"),
+        ("aws:\n  a: 1\n b: 2\n", ":3: is not valid YAML"),
+        ("aws:\n\tport: 1\n", ":2: is not valid YAML: found character '\\t'"),
+        ("a: !!python/object/apply:os.system [id]\n", "is not valid YAML: could not determine a constructor"),
+        ("", ": must hold keys and values, and holds nothing"),
+        ("- 1\n", ": must hold keys and values, and holds a list"),
+        ("hello", ": must hold keys and values, and holds a text"),
+    ],
+)
+def test_what_is_no_mapping_in_yaml_is_told(tmp_path, text, says):
+    message = refused(tmp_path / "bad.yaml", text, Config)
+    assert message.startswith(str(tmp_path / "bad.yaml"))
+    assert says in message
+
+
+def test_missing_and_unreadable_files_are_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: there is no such file"):
+        load(tmp_path / "nowhere.yaml", Config)
+    with pytest.raises(ConfigError, match=r"cannot be read: .*directory"):
+        load(tmp_path, Config)
+    (tmp_path / "latin.yaml").write_bytes(b"aws: \xff\xfe")
+    with pytest.raises(ConfigError, match=r"latin\.yaml: cannot be read"):
+        load(tmp_path / "latin.yaml", Config)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        ("model: fallback-primary", "model: falback-primary", "did you mean 'fallback-primary'?"),
+        ("        model: balanced\n", "", "load-balanced: has no model: name a model group of config.yaml"),
+    ],
+)
+def test_a_consumer_asks_for_a_model_group_that_exists(tmp_path, good, bad, says):
+    path = tmp_path / "patterns.yaml"
+    path.write_text(PATTERNS.replace(good, bad, 1))
+    with pytest.raises(ConfigError, match=r"patterns\.yaml:\d+: patterns\.") as caught:
+        load_patterns(path, load_config())
+    assert says in str(caught.value)
+
+
+def test_deployments_are_numbered_within_their_group_and_ids_are_unique(tmp_path):
+    ids = [deployment for deployment, _ in load_config().deployments()]
+    assert ids[4:7] == ["balanced-1", "balanced-2", "balanced-fallback"]
+    text = CONFIG.replace("  - model_name: shard-two", "  - model_info: {id: shard-one}\n    model_name: shard-two")
+    assert "has the id 'shard-one', which another deployment has too" in refused(tmp_path / "c.yaml", text, Config)
+
+
+def test_the_shortest_configuration_is_enough(tmp_path):
+    """Only what names the AWS side, the port, the models and the router."""
+    content = yaml.safe_load(CONFIG)
+    short = {name: content[name] for name in ("aws", "litellm", "model_list", "cris", "router_settings")}
+    del short["aws"]["endpoint"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(short))
+    config = load_config(tmp_path / "config.yaml")
+    assert config.aws.endpoint is None
+    assert config.fetch.deadline_s == 300
+
+
+def test_every_claim_has_a_judge_and_every_judge_a_claim():
+    assert set(CLAIMS) == set(get_args(ClaimName))
+
+
+def test_router_settings_are_those_of_litellms_router(monkeypatch):
+    """The names are copied, so that reading a configuration does not cost an import of LiteLLM: 5 s."""
+    monkeypatch.setitem(os.environ, "LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    from litellm import Router
+    from litellm.constants import ROUTER_SETTINGS_MANAGED_OUTSIDE_CONFIG
+
+    assert set(Router.get_valid_args()) - ROUTER_SETTINGS_MANAGED_OUTSIDE_CONFIG == ROUTER_SETTINGS

@@ -1,0 +1,116 @@
+"""However a run ends: nothing is left running, and what was recorded is kept."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.conftest import rows
+
+LONG = {"demo": {"kind": "constant", "rate_per_s": 20, "duration_s": 30}}
+
+
+@pytest.fixture(scope="module")
+def here(place):
+    """Only straight to Bedrock, for a minute: a run that is ended before it ends by itself."""
+    here = place("life-and-death")
+    patterns = here.read("patterns")
+    patterns["patterns"]["cris"]["consumers"]["cris"]["traffic"] = LONG
+    here.write("patterns", patterns)
+    return here
+
+
+def under_way(started, records=20):
+    """Waits until so many requests are recorded on disk."""
+    started.until(lambda: (started.run / "requests.csv").exists() and len(rows(started.run / "requests.csv")) > records)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_the_run_in_order(here, number):
+    started = here.start_locust("-f", "locustfiles/cris.py")
+    under_way(started)
+    assert any("gateway.embedded_aws" in command for command in started.children.values())
+    started.signal(number)
+    ended = started.wait(30)
+    assert ended.left == {}
+    assert 20 < len(ended.records) < 600
+    assert ended.settings["ended_at"] is not None
+    stats = {row["Name"]: int(row["Request Count"]) for row in rows(ended.run / "locust_stats.csv")}
+    assert stats["cris"] == len(ended.records)
+    assert set(ended.answers.values()) == {"PASS"}  # what was sent, was answered
+    assert ended.code == 0, ended.said
+    assert (ended.run / "report.html").exists()
+
+
+def test_sigkill_leaves_no_orphan_and_keeps_what_was_recorded(here):
+    started = here.start_locust("-f", "locustfiles/cris.py")
+    under_way(started)
+    started.process.kill()
+    started.gone(within_s=10)
+    run = started.run
+    text = (run / "requests.csv").read_text()
+    kept = rows(run / "requests.csv")
+    assert len(kept) > 20
+    assert text.endswith("\n")
+    assert json.loads((run / "run.json").read_text())["ended_at"] is None
+    judged = here.python("-m", "analysis", "judge", str(run))
+    assert judged.code == 3, judged.said
+    assert "UNKNOWN" in judged.out
+
+
+def test_sigkill_while_the_gateway_starts_leaves_no_orphan(here):
+    started = here.start_locust("-f", "locustfiles/fallback.py")
+    started.until(lambda: any("gateway._litellm" in command for command in started.children.values()))
+    started.process.kill()
+    started.gone(within_s=15)
+
+
+@pytest.fixture(scope="module")
+def bereaved(place):
+    """A gateway that dies in the middle of a run, which Ctrl-C ends then."""
+    here = place("bereaved")
+    patterns = here.read("patterns")
+    consumer = patterns["patterns"]["account_sharding"]["consumers"]["account-one"]
+    consumer["traffic"] = {"demo": {"kind": "constant", "rate_per_s": 5, "duration_s": 60}}
+    here.write("patterns", patterns)
+    started = here.start_locust("-f", "locustfiles/account_sharding.py", "AccountOneUser")
+    started.until(lambda: (started.run / "requests.csv").exists() and len(rows(started.run / "requests.csv")) > 5, 90)
+    (litellm,) = (pid for pid, command in started.children.items() if "gateway._litellm" in command)
+    os.kill(litellm, signal.SIGKILL)
+    started.until("LiteLLM died during the run")
+    answered = len(rows(started.run / "requests.csv"))
+    started.until(lambda: len(rows(started.run / "requests.csv")) > answered + 5)
+    started.signal(signal.SIGINT)
+    return started.wait(30)
+
+
+def test_a_gateway_that_dies_is_told_at_once_with_its_last_words(bereaved):
+    assert "litellm.log" in bereaved.err
+    assert "  | INFO:" in bereaved.err
+
+
+def test_a_gateway_that_dies_loses_no_record_and_is_no_pass(bereaved):
+    assert bereaved.code == 1, bereaved.said
+    assert bereaved.left == {}
+    statuses = bereaved.statuses("account-one")
+    assert statuses["200"] > 5
+    assert statuses["0"] > 5
+    verdict = bereaved.verdicts["account_sharding", "all_answered"]
+    assert verdict["answer"] == "FAIL"
+    assert "no answer" in verdict["reason"]
+    assert all(float(record["latency_ms"]) > 0 for record in bereaved.records)
+    assert "LiteLLM died during the run" in bereaved.settings["notes"]
+
+
+def test_logs_that_never_come_leave_the_claims_open(place):
+    here = place("no-logs")
+    embedded = here.read("embedded")
+    embedded["invocation_logging"]["delivery_delay_s"] = 3600
+    here.write("embedded", embedded)
+    here.change("config", fetch={"deadline_s": 2, "poll_s": 0.5})
+    ended = here.locust("-f", "locustfiles/cris.py")
+    assert ended.code == 3, ended.said
+    assert set(ended.answers.values()) == {"UNKNOWN"}
+    assert "model invocation logging may be off" in ended.verdicts["cris", "all_answered"]["reason"]
+    assert ended.left == {}
