@@ -149,6 +149,13 @@ def bursts(traffic: Traffic) -> bool:
     return any(map(bursts, traffic.phases)) if isinstance(traffic, Phases) else isinstance(traffic, Burst)
 
 
+def in_a_fresh_window(now: float, spent_at: float) -> float:
+    """When a run should start whose quotas another one drew on until `spent_at`: now, else with the next minute."""
+    if spent_at // WINDOW_S < now // WINDOW_S:
+        return now
+    return (now // WINDOW_S + 1) * WINDOW_S + MARGIN_S
+
+
 def start_of_burst(now: float) -> float:
     """When a burst should start so as not to straddle two quota windows: now, else with the next minute."""
     into_window = now % WINDOW_S

@@ -49,6 +49,7 @@ class Harness:
         self._recording: OneRun | None = None
         self._live: Live | None = None  # of the newest run
         self._progress: Progress | None = None
+        self._spent_at = 0.0  # when the last run ended
         self._conclusions: list[gevent.Greenlet] = []
         self._concluded: Path | None = None  # the run folder that was judged last
         self._ended = False
@@ -149,12 +150,13 @@ class Harness:
         if recording.begun:
             self._dismiss_late_workers(recording)
             return
-        plan = recording.begin()
+        plan = recording.begin(self._spent_at)
         if isinstance(self._runner, MasterRunner):
             self._send_plan(recording, plan)
         else:
             senders.begin(plan)
         assert self._live is not None
+        self._live.starts_at = plan.start_at
         self._progress = Progress(self._live, many=recording.plans_more_than(MANY), silent=self._silent)
         gevent.spawn(self._watch, recording)
 
@@ -249,6 +251,7 @@ class Harness:
             self._progress = None
         if recording is None or self._live is None:
             return
+        self._spent_at = now()
         try:
             recording.save()
         except OSError as error:

@@ -40,12 +40,12 @@ class State(StrEnum):
 class Standing:
     """How a claim stands: `why` says what that rests on."""
 
-    claim: str
+    claim: str  # in words
     state: State | Answer
     why: str
 
     def __str__(self) -> str:
-        return f"{self.claim.replace('_', ' ')}: {self.state}" + (f" ({self.why})" if self.why else "")
+        return f"{self.claim}: {self.state}" + (f", {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ class Live:
         self.run = run
         self.folder = folder
         self.phase = Phase.SENDING
+        self.starts_at: float | None = None  # its first request; None until that is planned
         self.answers: tuple[Answer, ...] = ()  # one a claim of the run, once it is judged
         self.regions: list[RegionRow] | None = None  # None: CloudWatch has not delivered
         self._outcomes: dict[str, Counter[Outcome]] = {consumer.name: Counter() for consumer in run.consumers}
@@ -165,27 +166,27 @@ class Live:
         for position, claim in enumerate(self.run.claims):
             if claim.pattern != pattern:
                 continue
-            if self.answers:
-                yield Standing(claim.claim, self.answers[position], "")
-            else:
-                yield self._standing(claim)
+            words = claim.claim.replace("_", " ") + (f" {claim.at_least}" if claim.at_least else "")
+            if claim.consumers:
+                words += f" ({', '.join(claim.consumers)})"
+            state, why = (self.answers[position], "") if self.answers else self._standing(claim)
+            yield Standing(words, state, why)
 
-    def _standing(self, claim: RunClaim) -> Standing:
+    def _standing(self, claim: RunClaim) -> tuple[State, str]:
         of_pattern = tuple(consumer.name for consumer in self.run.consumers if consumer.pattern == claim.pattern)
         counts = self._counts(claim.consumers or of_pattern)
         sent, answered = counts.total(), counts[Outcome.ANSWERED]
         match claim.claim:
             case "all_answered" | "neighbours_unharmed" if answered < sent:
-                return Standing(claim.claim, State.BROKEN, f"{sent - answered:,} of {sent:,} not answered")
+                return State.BROKEN, f"{sent - answered:,} of {sent:,} not answered"
             case "all_answered" | "neighbours_unharmed" if sent:
-                return Standing(claim.claim, State.HOLDING, f"{sent:,} of {sent:,} answered")
+                return State.HOLDING, f"{sent:,} of {sent:,} answered"
             case "regions_at_least" | "shards_separate":
-                return Standing(claim.claim, State.OPEN, "known when CloudWatch has delivered")
+                return State.OPEN, "known when CloudWatch has delivered"
             case "limited_to_quota" if sent:
-                refused = counts[Outcome.REFUSED_BY_GATEWAY]
-                return Standing(claim.claim, State.OPEN, f"{answered:,} let through, {refused:,} refused")
+                return State.OPEN, f"{answered:,} let through, {counts[Outcome.REFUSED_BY_GATEWAY]:,} refused"
             case _:
-                return Standing(claim.claim, State.OPEN, "judged when the run has ended")
+                return State.OPEN, "judged when the run has ended"
 
     def deployments(self) -> list[DeploymentRow]:
         """By pattern, those that answered most first."""

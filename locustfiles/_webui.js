@@ -2,6 +2,9 @@
 (() => {
   "use strict";
   const EVERY_MS = 2000;
+  const RUNS = "./proof/runs/";
+  const OURS = ["patterns", "deployments", "regions"];
+  const NEW_TAB = { target: "_blank" };
   const COLOURS = { PASS: "#2e9e5b", FAIL: "#d64545", UNKNOWN: "#c98a1b" };
 
   const line = document.createElement("div");
@@ -36,18 +39,27 @@
       const answer = worst(now.answers);
       const style = `background:${COLOURS[answer]};color:#fff;border-radius:4px;padding:0 0.6em;font-weight:bold`;
       pieces.push(piece("span", answer, { style }), piece("span", counted(now.answers)));
+    } else if (now.phase === "sending" && now.starts_in_s > 0) {
+      pieces.push(piece("span", `starts in ${now.starts_in_s} s, with the next quota window`));
     } else {
       pieces.push(piece("span", now.phase), piece("span", `${now.sent.toLocaleString()} sent`));
     }
-    for (const [title, href] of Object.entries(now.reports)) pieces.push(link(title, href, { target: "_blank" }));
-    // Locust asks for its tables only while a run goes on; the Regions come later, so this one loads the page anew.
-    if (now.phase === "judged") pieces.push(link("Regions", "?tab=regions"));
-    pieces.push(link("All runs", "./proof/runs/", { target: "_blank" }));
+    for (const { title, href } of now.reports) pieces.push(link(title, RUNS + href, NEW_TAB));
+    pieces.push(link("All runs", RUNS, NEW_TAB));
     line.replaceChildren(...pieces);
     line.style.display = "flex";
   }
 
+  // Locust asks for its tables only while a run goes on. Verdicts and Regions come later: our tabs need the page anew,
+  // unless somebody is filling in a form on it.
+  function refresh(now, before) {
+    const tab = new URLSearchParams(location.search).get("tab");
+    const isNews = before && before.run === now.run && before.phase !== "judged" && now.phase === "judged";
+    if (isNews && OURS.includes(tab) && !document.querySelector("[role=dialog]")) location.reload();
+  }
+
   let shown = "";
+  let before = null;
   async function ask() {
     if (document.hidden) return;
     try {
@@ -56,7 +68,11 @@
       if (answer.ok && text !== shown) {
         shown = text;
         const now = JSON.parse(text);
-        if (now) show(now);
+        if (now) {
+          show(now);
+          refresh(now, before);
+          before = now;
+        }
       }
     } catch {
       // Locust has ended, and its own page says so.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from flask import Blueprint, Response, abort, jsonify, render_template_string, r
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from locust.web import WebUI
 
-from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, RUN_JSON
+from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, RUN_JSON, Run
 from gateway.settings import ConfigError
+from locustfiles import _clock as clock
 from locustfiles._folder import answers
 from locustfiles._live import Live, percent
 
@@ -100,7 +102,7 @@ TABS = (
         {
             "pattern": "Pattern", "sent": "Sent", "answered": "Answered", "gateway": "Refused by the gateway",
             "bedrock": "Refused by Bedrock", "failed": "Failed", "fallback": "Answered by a fallback",
-            "claims": "Claims so far",
+            "claims": "Claims",
         },
         _patterns,
     ),
@@ -195,9 +197,13 @@ def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Bl
         live = current()
         if live is None:
             return jsonify(None)
-        counts = [answer.value for answer in live.answers]
         return jsonify(
-            run=live.run.id, phase=live.phase.value, sent=live.sent, answers=counts, reports=_reports(live.folder)
+            run=live.run.id,
+            phase=live.phase.value,
+            starts_in_s=max(0, math.ceil((live.starts_at or 0) - clock.now())),
+            sent=live.sent,
+            answers=[answer.value for answer in live.answers],
+            reports=_reports(live.folder),
         )
 
     @routes.route("/webui.js")
@@ -216,7 +222,10 @@ def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Bl
         folder = (runs / run_id).resolve()
         if not _RUN_ID.fullmatch(run_id) or name not in REPORTS or folder.parent != runs.resolve():
             abort(404)
-        response = send_from_directory(folder, name, max_age=0)
+        return send_from_directory(folder, name, max_age=0)
+
+    @routes.after_request
+    def harden(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = _NOTHING_FROM_OUTSIDE
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
@@ -234,11 +243,11 @@ def _download(tab: _Tab, current: Callable[[], Live | None]) -> Callable[[], Res
     return download
 
 
-def _reports(folder: Path) -> dict[str, str]:
-    """What there is to read of a run: title → address, relative to the page of the UI."""
-    return {
-        title: f".{PREFIX}/runs/{folder.name}/{name}" for name, title in REPORTS.items() if (folder / name).exists()
-    }
+def _reports(folder: Path) -> list[dict[str, str]]:
+    """What there is to read of a run; addresses are relative to the list of runs."""
+    return [
+        {"title": title, "href": f"{folder.name}/{name}"} for name, title in REPORTS.items() if (folder / name).exists()
+    ]
 
 
 def _list(runs: Path) -> list[dict[str, Any]]:
@@ -246,9 +255,9 @@ def _list(runs: Path) -> list[dict[str, Any]]:
     found = []
     for folder in sorted((path for path in runs.iterdir() if _RUN_ID.fullmatch(path.name)), reverse=True)[:MAX_RUNS]:
         try:
-            run = json.loads((folder / RUN_JSON).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            run = Run.model_validate_json((folder / RUN_JSON).read_bytes())
+            told = answers(folder)
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        reports = {title: f"{folder.name}/{name}" for name, title in REPORTS.items() if (folder / name).exists()}
-        found.append({"id": folder.name, "run": run, "answers": answers(folder), "reports": reports})
+        found.append({"id": folder.name, "run": run, "answers": told, "reports": _reports(folder)})
     return found

@@ -21,6 +21,7 @@ from locustfiles._arrivals import (
     bursts,
     check_trace,
     deal,
+    in_a_fresh_window,
     length_s,
     start_of_burst,
 )
@@ -180,3 +181,17 @@ def test_only_bursts_wait_for_a_window() -> None:
     assert bursts(traffic("phases", phases=[constant, burst]))
     assert not bursts(traffic(**constant))
     assert not bursts(traffic("phases", phases=[constant]))
+
+
+@pytest.mark.parametrize(
+    ("now", "spent_at", "starts_at"),
+    [
+        (600.0 + 20, 0.0, 600.0 + 20),  # nobody was there before
+        (600.0 + 20, 600.0 - 0.1, 600.0 + 20),  # its window is over
+        (600.0 + 20, 600.0 + 5, 660.0 + MARGIN_S),
+        (600.0 + 59.9, 600.0 + 59, 660.0 + MARGIN_S),
+        (600.0, 600.0, 660.0 + MARGIN_S),
+    ],
+)
+def test_a_run_does_not_share_a_quota_window_with_the_one_before(now: float, spent_at: float, starts_at: float) -> None:
+    assert in_a_fresh_window(now, spent_at) == starts_at
