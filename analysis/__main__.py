@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from analysis import cloudwatch, files, summary, verdicts
+from analysis import report as page
 from analysis.join import join
 from analysis.model import Answer, Verdict, worst
 
@@ -54,7 +55,7 @@ def judge(run: Path) -> None:
 def report(run: Path) -> None:
     """Write the report, one self-contained HTML page."""
     folder, rows, answers = _judge(run)
-    Console().print(str(_report(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
+    Console().print(str(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 
@@ -68,7 +69,7 @@ def everything(run: Path) -> None:
     except cloudwatch.FetchError as error:
         _complain(error)
     folder, rows, answers = _judge(run)
-    written = _report(folder, rows, answers)
+    written = page.write(folder, rows, answers)
     summary.show(console, folder, rows, answers, written)
     sys.exit(_exit_code(answers))
 
@@ -109,12 +110,6 @@ def _judge(run: Path) -> tuple[files.RunFolder, pd.DataFrame, list[Verdict]]:
     return folder, rows, answers
 
 
-def _report(folder: files.RunFolder, rows: pd.DataFrame, answers: list[Verdict]) -> Path:
-    from analysis import report as page  # its charts take a second to load, which the other commands need not wait for
-
-    return page.write(folder, rows, answers)
-
-
 def _exit_code(answers: list[Verdict]) -> int:
     return EXIT_CODES[worst([verdict.answer for verdict in answers])]
 
@@ -123,7 +118,7 @@ def _complain(error: Exception) -> None:
     Console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
 
 
-def _run() -> None:
+def run_command_line() -> None:
     try:
         main(standalone_mode=False)  # where Ctrl-C would exit with 1, which means that a claim fails
     except click.ClickException as error:
@@ -137,4 +132,4 @@ def _run() -> None:
 
 
 if __name__ == "__main__":
-    _run()
+    run_command_line()

@@ -28,7 +28,7 @@ from analysis.model import (
     RunConsumer,
     Verdict,
 )
-from analysis.wording import clock, listing, plural
+from analysis.wording import UNKNOWN, clock, listing, plural
 
 _EXAMPLES = 3  # request ids given as evidence
 _NEEDED = (
@@ -137,6 +137,9 @@ def regions_at_least(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     matched = here[here["side"] == "both"]
     if len(found) >= least:
         return _pass(claim, sentence, observed, expected, n, (INVOCATIONS_CSV, *_one_of_each(matched)))
+    if missing := int(((here["side"] == "record") & (here["outcome"] == Outcome.ANSWERED)).sum()):
+        reason = f"CloudWatch has no invocation for {plural(missing, 'answered request')}, and may show more Regions."
+        return _unknown(claim, sentence, expected, n, reason, observed, (INVOCATIONS_CSV, *_ids(matched)))
     reason = f"All {plural(n, 'invocation')} were served in {listing([region.region for region in found])}."
     return _fail(claim, sentence, observed, expected, n, reason, (INVOCATIONS_CSV, *_ids(matched)))
 
@@ -181,7 +184,7 @@ def shards_separate(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
         return _unknown(claim, sentence, expected, n, "There is one consumer only, so there is nothing to separate.")
     if unknown := [name for name, accounts in own.items() if accounts is None]:
         reason = f"The account that {listing(unknown)} should use is not known: STS did not tell it."
-        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+        return _unknown(claim, sentence, expected, n, reason, observed)
     return _pass(claim, sentence, observed, expected, n, evidence)
 
 
@@ -271,7 +274,7 @@ def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
         return _fail(claim, sentence, observed + _what_else(broken), expected, n, reason, _files(rows) + _ids(broken))
     if refused.empty and all(seen.offered == seen.expected for seen in limited.values()):
         reason = f"{listing(names)} never asked for more than the quota. Send more than it allows."
-        return replace(_unknown(claim, sentence, "something over the quota", n, reason), observed=observed)
+        return _unknown(claim, sentence, "something over the quota", n, reason, observed)
     return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
 
 
@@ -292,22 +295,22 @@ def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdic
     expected = "; ".join(f"{name}: {sent:,} of {sent:,} answered" for name, sent, _ in counts)
     observed = "; ".join(f"{name}: {sent - lost:,} of {sent:,} answered" for name, sent, lost in counts)
     if silent := [name for name, sent, _ in counts if not sent]:
-        return replace(_unknown(claim, sentence, expected, n, f"{listing(silent)} sent nothing."), observed=observed)
+        return _unknown(claim, sentence, expected, n, f"{listing(silent)} sent nothing.", observed)
 
     over = _times_over_quota(run, rows, noisy)
     if over is None:
         reason = f"{who} never asked for more than its quota, so isolation was not put to the test. Send more."
-        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+        return _unknown(claim, sentence, expected, n, reason, observed)
     apart = [name for name in names if not _overlaps(requests[requests["consumer"] == name]["started_at"], over)]
     if apart:
         reason = f"{listing(apart)} sent nothing while {who} was over its quota, so isolation was not put to the test."
-        return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+        return _unknown(claim, sentence, expected, n, reason, observed)
     if len(bad):
         greedy = [tenant.name for tenant in tenants if _over_own_quota(run, rows, tenant)]
         reason = _why(bad)
         if set(bad["outcome"]) == {Outcome.REFUSED_BY_GATEWAY} and set(bad["consumer"]) <= set(greedy):
             reason = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell. {reason}"
-            return replace(_unknown(claim, sentence, expected, n, reason), observed=observed)
+            return _unknown(claim, sentence, expected, n, reason, observed)
         return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(bad))
     return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(requests))
 
@@ -370,7 +373,7 @@ def _by_windows(
     if Answer.FAIL in answers:
         return _fail(claim, sentence, observed, expected, n, reason, evidence)
     edge = "Requests at the very edge of a quota window may count in either; run it again."
-    return replace(_unknown(claim, sentence, expected, n, f"{reason} {edge}"), observed=observed, evidence=evidence)
+    return _unknown(claim, sentence, expected, n, f"{reason} {edge}", observed, evidence)
 
 
 def _windows_text(seen: windows.Windows) -> str:
@@ -484,8 +487,16 @@ def _fail(
     return Verdict(claim.pattern, sentence, Answer.FAIL, observed, expected, n, reason, evidence)
 
 
-def _unknown(claim: RunClaim, sentence: str, expected: str, n: int, reason: str) -> Verdict:
-    return Verdict(claim.pattern, sentence, Answer.UNKNOWN, "—", expected, n, reason)
+def _unknown(
+    claim: RunClaim,
+    sentence: str,
+    expected: str,
+    n: int,
+    reason: str,
+    observed: str = UNKNOWN,
+    evidence: tuple[str, ...] = (),
+) -> Verdict:
+    return Verdict(claim.pattern, sentence, Answer.UNKNOWN, observed, expected, n, reason, evidence)
 
 
 # --- their file -------------------------------------------------------------------------------------------------

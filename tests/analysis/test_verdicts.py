@@ -83,6 +83,13 @@ def test_regions_at_least(tmp_path: Path, regions: list[str], answer: Answer) ->
     assert verdict.observed == ("2 Regions: us-east-1 1, us-west-2 1" if answer is PASS else "1 Region: us-east-1 2")
 
 
+def test_invocations_that_are_missing_may_show_another_region(tmp_path: Path) -> None:
+    records = [record(request_id="1"), record(request_id="2")]
+    verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), records, [invocation("1")])
+    assert (verdict.answer, verdict.observed) == (UNKNOWN, "1 Region: us-east-1 1")
+    assert verdict.reason == "CloudWatch has no invocation for 1 answered request, and may show more Regions."
+
+
 @pytest.mark.parametrize(
     ("invocations", "said"), [(None, "CloudWatch was never asked."), ([], "CloudWatch knows of no invocation.")]
 )
