@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,9 +36,10 @@ class Answer:
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
     try:
-        return float(headers.get(name) or "")
+        number = float(headers.get(name) or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _count(headers: Mapping[str, str], name: str) -> int | None:
@@ -79,8 +81,12 @@ def add_body(answer: Answer, body: bytes) -> None:
 
 def _add_usage(answer: Answer, usage: Any) -> None:
     if isinstance(usage, dict):
-        answer.input_tokens = usage.get("prompt_tokens")
-        answer.output_tokens = usage.get("completion_tokens")
+        answer.input_tokens = _tokens(usage.get("prompt_tokens"))
+        answer.output_tokens = _tokens(usage.get("completion_tokens"))
+
+
+def _tokens(count: Any) -> int | None:
+    return count if type(count) is int else None
 
 
 def _add_error(answer: Answer, error: Any) -> None:
@@ -111,17 +117,26 @@ def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]
         try:
             event = orjson.loads(payload)
         except ValueError:
-            answer.error_type = NOT_JSON
+            event = None
+        if not isinstance(event, dict):
+            answer.error_type = NOT_JSON if line.endswith(b"\n") else BROKEN_STREAM
             return
-        if "error" in event:
+        if event.get("error"):
             answer.error_type = STREAM_ERROR
             _add_error(answer, event["error"])
             return
-        if any((choice.get("delta") or {}).get("content") for choice in event.get("choices") or ()):
+        if _has_content(event):
             answer.content_at.append(arrived_at)
         _add_usage(answer, event.get("usage"))
     if not done:
         answer.error_type = BROKEN_STREAM
+
+
+def _has_content(event: Mapping[str, Any]) -> bool:
+    match event:
+        case {"choices": [{"delta": {"content": str(text)}}, *_]}:
+            return text != ""
+    return False
 
 
 def gaps_ms(content_at: list[float]) -> dict[str, float]:
