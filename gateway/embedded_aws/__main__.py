@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -65,14 +66,18 @@ def main(port: int | None, config_path: Path, state: Path | None, lifeline: bool
         raise Unusable(str(error)) from None
     with ExitStack() as stack:
         directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="embedded-aws-")))
+        asked = settings.port if port is None else port
+        try:
+            listener = listen(HOST, asked)
+        except OSError as error:
+            raise Unusable(f"port {asked}: {error.strerror}. Choose another with --port.") from None
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            listener = listen(HOST, settings.port if port is None else port)
+            server, environment = build(settings, directory, listener, ending)
         except OSError as error:
-            raise Unusable(f"{error}. Choose another --port or --state.") from None
-        server, environment = build(settings, directory, listener, ending)
+            raise Unusable(f"--state {directory}: {error}. Name a directory that can be written.") from None
         for name, value in environment.items():
-            click.echo(f"export {name}={value}")
+            click.echo(f"export {name}={shlex.quote(value)}")
         # Everything loaded so far stays: a collection that walked it would hold up streams for tens of milliseconds.
         gc.collect()
         gc.freeze()
