@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from locustfiles._clock import now
 from locustfiles._folder import answers
 from locustfiles._live import Live, Phase, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
-from locustfiles._plan import Plan, Share, Tenant, divide, tenants
+from locustfiles._plan import Plan, Share, Tenant, divide, seconds, tenants
 from locustfiles._recording import unpack
 from locustfiles._senders import senders
 from locustfiles._terminal import MANY, Progress, complain, say, tell_conclusion
@@ -106,11 +106,12 @@ class Harness:
         if self._options.headless and not self._options.print_stats:
             self._options.only_summary = True  # our line a request takes the place of Locust's table every two seconds
 
-    def _check_start(self, names: Sequence[str], users: int, host: str, traffic: str) -> None:
+    def _check_start(self, names: Sequence[str], users: int, form: Mapping[str, str]) -> None:
         """Whether a run can be started so in the web UI. Raises ConfigError."""
+        host = form.get("host", "")
         available = self._environment.available_user_classes or {}
         chosen = [available[name] for name in names if name in available]
-        made = self._tenants_of(chosen, traffic or self._options.traffic)
+        made = self._tenants_of(chosen, form.get("traffic") or self._options.traffic)
         if users < (needed := _fixed_users(chosen)):
             raise ConfigError(
                 f"{users} users are too few: the chosen User classes have {needed} fixed users in all. "
@@ -120,6 +121,12 @@ class Harness:
             raise ConfigError(
                 f"This Locust tests the gateway at {self._stack.url}. For another one, start Locust with --host {host}."
             )
+        try:
+            seconds(form.get("request_timeout", "1"))
+        except ValueError as error:
+            raise ConfigError(f"Request timeout: {error}.") from None
+        if not form.get("run_time"):
+            self._options.run_time = None  # Locust would keep that of the run before
 
     def _check_runs_folder(self) -> None:
         try:

@@ -181,9 +181,11 @@ class Live:
                 return State.BROKEN, f"{sent - answered:,} of {sent:,} not answered"
             case "all_answered" | "neighbours_unharmed" if sent:
                 return State.HOLDING, f"{sent:,} of {sent:,} answered"
+            case "all_answered" | "neighbours_unharmed" | "limited_to_quota" if not sent:
+                return State.OPEN, "nothing sent yet"
             case "regions_at_least" | "shards_separate":
                 return State.OPEN, "known when CloudWatch has delivered"
-            case "limited_to_quota" if sent:
+            case "limited_to_quota":
                 return State.OPEN, f"{answered:,} let through, {counts[Outcome.REFUSED_BY_GATEWAY]:,} refused"
             case _:
                 return State.OPEN, "judged when the run has ended"

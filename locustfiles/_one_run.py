@@ -96,6 +96,8 @@ class OneRun:
         run_time_s = self._options.run_time
         if run_time_s is not None and self.start_at - called_at >= run_time_s:
             self.start_at = called_at
+            if in_a_fresh_window(called_at, spent_at) > called_at:
+                self.notes.append("There was no time to wait for a quota window that the run before had not drawn on.")
         if (wait_s := self.start_at - called_at) > 1:
             say(f"Waiting {wait_s:.0f} s for the next quota window")
         say(f"Sending, run {self.run_id}")

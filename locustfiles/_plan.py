@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import zlib
 from collections.abc import Iterable, Mapping
@@ -188,6 +189,17 @@ def divide(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, Share]]
             mine = [turn for turn, (_, owner) in enumerate(turns) if owner == worker]
             shares[worker][consumer] = (mine, max(1, len(turns)))
     return shares
+
+
+def seconds(text: str) -> float:
+    """A duration that a user has entered. Raises ValueError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"{text!r} is not a number of seconds above 0")
+    return value
 
 
 def aws_variables() -> dict[str, str]:

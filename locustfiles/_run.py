@@ -20,6 +20,7 @@ from gateway.child import ChildError
 from gateway.settings import ConfigError
 from gateway.stack import Files
 from locustfiles._harness import Harness
+from locustfiles._plan import seconds
 from locustfiles._terminal import complain
 from locustfiles._worker import Worker
 
@@ -38,7 +39,7 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
     add("--aws", choices=["embedded", "live"], help="which AWS; overrides config.yaml's aws.endpoint", **hidden)
     add("--runs", default="runs", help="folder of the run folders", **hidden)
     add("--traffic", default="demo", help="which of the consumers' named traffics")
-    add("--request-timeout", type=float, default=120.0, help="seconds until a request counts as not answered")
+    add("--request-timeout", type=seconds, default=120.0, help="seconds until a request counts as not answered")
 
 
 @events.init.add_listener

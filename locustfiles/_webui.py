@@ -12,7 +12,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,7 @@ _NOTHING_FROM_OUTSIDE = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-# Raises ConfigError: (names of the chosen User classes, users, host, what else the form says)
-CheckStart = Callable[[Sequence[str], int, str, str], None]
+CheckStart = Callable[[Sequence[str], int, Mapping[str, str]], None]  # raises ConfigError: User classes, users, form
 Cells = Sequence[str | int]
 
 
@@ -142,7 +141,7 @@ def extend(web_ui: WebUI, runs: Path, current: Callable[[], Live | None], check_
 
     @app.before_request
     def refuse_what_cannot_run() -> Response | None:
-        """Locust would start it, and tell nobody."""
+        """Locust would start it, and the run would fail."""
         if request.endpoint != "locust.swarm":
             return None
         form = request.form
@@ -152,7 +151,7 @@ def extend(web_ui: WebUI, runs: Path, current: Callable[[], Live | None], check_
             return None  # Locust's own message
         chosen = form.getlist("user_classes") or [user_class.__name__ for user_class in _would_run(web_ui)]
         try:
-            check_start(chosen, users, form.get("host", ""), form.get("traffic", ""))
+            check_start(chosen, users, form)
         except ConfigError as error:
             return jsonify({"success": False, "message": str(error), "host": web_ui.environment.host})
         return None
@@ -219,8 +218,10 @@ def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Bl
     @guarded
     def report(run_id: str, name: str) -> Response:
         """One of the two reports of a run folder, and nothing else of this machine."""
+        if not _RUN_ID.fullmatch(run_id) or name not in REPORTS:
+            abort(404)
         folder = (runs / run_id).resolve()
-        if not _RUN_ID.fullmatch(run_id) or name not in REPORTS or folder.parent != runs.resolve():
+        if folder.parent != runs.resolve():  # a link that leads elsewhere
             abort(404)
         return send_from_directory(folder, name, max_age=0)
 
