@@ -105,9 +105,7 @@ class Progress:
 
     def _keep_table(self) -> None:
         stderr = sys.stderr
-        self._in_place = InPlace(
-            console=_console, auto_refresh=False, transient=True, redirect_stderr=stderr.isatty()
-        )  # fmt: skip
+        self._in_place = InPlace(console=_console, auto_refresh=False, transient=True, redirect_stderr=stderr.isatty())
         self._in_place.start()
         # Log lines shall go above the table too; their handlers have kept the stream of before.
         for handler in [*logging.getLogger().handlers, *logging.getLogger("locust").handlers]:
@@ -134,7 +132,7 @@ def summary(live: Live) -> str:
 
 def table(live: Live) -> RenderableType:
     """A run under way, compactly: its patterns, and who serves them."""
-    patterns = _table("Pattern", "Sent", "Answered", "Refused by gateway", "by Bedrock", "Failed", "Fallback")
+    patterns = _table("Pattern", "Sent", "Answered", "Refused\ngateway", "Refused\nBedrock", "Failed", "Fallback")
     patterns.add_column("Claims so far", no_wrap=True)
     for row in live.patterns():
         states = Counter(standing.state for standing in row.claims)
@@ -147,7 +145,8 @@ def table(live: Live) -> RenderableType:
             Text(f"{row.failed:,}", style="red" if row.failed else ""),
             "—" if row.by_fallback is None else percent(row.by_fallback, row.answered),
             Text(
-                ", ".join(f"{n} {state}" for state, n in states.items()), style="red" if State.BROKEN in states else ""
+                ", ".join(f"{n} {state.name.lower()}" for state, n in states.items()),
+                style="red" if State.BROKEN in states else "",
             ),
         )
     served = _table("Served by", "Answered", "Share", "Average time")
@@ -162,8 +161,8 @@ def table(live: Live) -> RenderableType:
 
 
 def _table(first: str, *others: str) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, header_style="dim")
     made.add_column(first, no_wrap=True)
     for heading in others:
-        made.add_column(heading, justify="right")
+        made.add_column(heading, justify="right", no_wrap=True)
     return made
