@@ -1,23 +1,20 @@
-"""The only reader of config/*.yaml: what may stand there, and errors that name file, line and key."""
+"""What may stand in config.yaml and patterns.yaml, and whether the one fits the other."""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from gateway.config_file import At, ConfigError, dotted, load, locate, nearest
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
 MASTER_KEY = "LITELLM_MASTER_KEY"
 PATTERNS_FILE = "GATEWAY_PATTERNS_FILE"  # tells the gateway's process where the consumers' quotas stand
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; the text names what is wrong and what to do, and is shown as it is."""
 
 
 class Strict(BaseModel):
@@ -101,7 +98,8 @@ class ModelEntry(BaseModel):
 
 
 # What the proxy of LiteLLM 1.106.2 hands on to its Router; anything else there it ignores, with a line in its log.
-ROUTER_SETTINGS = frozenset("""
+ROUTER_SETTINGS = frozenset(
+    """
     alerting_config allowed_fails allowed_fails_policy background_health_check_model_groups cache_kwargs cache_responses
     caching_groups client_ttl content_policy_fallbacks context_window_fallbacks cooldown_time debug_level
     default_fallbacks default_litellm_params default_max_parallel_requests default_priority
@@ -111,7 +109,8 @@ ROUTER_SETTINGS = frozenset("""
     model_group_retry_policy num_retries optional_pre_call_checks plugins polling_interval provider_budget_config
     redis_db redis_host redis_password redis_port redis_url retry_after retry_policy routing_groups routing_strategy
     routing_strategy_args set_verbose stream_timeout tag_filtering_match_any tag_routing_prefix timeout
-""".split())
+""".split()
+)  # noqa: SIM905
 
 
 class RouterSettings(BaseModel):
@@ -124,7 +123,7 @@ class RouterSettings(BaseModel):
     def _names_known(self) -> RouterSettings:
         for name in self.model_extra or ():
             if name not in ROUTER_SETTINGS:
-                raise _at((name,), f"is not a setting of LiteLLM's router{_nearest(name, ROUTER_SETTINGS)}")
+                raise At((name,), f"is not a setting of LiteLLM's router{nearest(name, ROUTER_SETTINGS)}")
         return self
 
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
@@ -166,14 +165,14 @@ class Config(Strict):
             for group, stand_ins in entry.items():
                 for name in (group, *stand_ins):
                     if name not in self.groups and name != "*":
-                        raise _at(
+                        raise At(
                             ("router_settings", "fallbacks", position, group),
-                            f"names model group {name!r}, which is not in model_list{_nearest(name, self.groups)}",
+                            f"names model group {name!r}, which is not in model_list{nearest(name, self.groups)}",
                         )
         ids = [deployment for deployment, _ in self.deployments()]
         for position, deployment in enumerate(ids):
             if deployment in ids[:position]:
-                raise _at(("model_list", position), f"has the id {deployment!r}, which another deployment has too")
+                raise At(("model_list", position), f"has the id {deployment!r}, which another deployment has too")
         return self
 
 
@@ -218,7 +217,7 @@ class Ramp(Strict):
     @model_validator(mode="after")
     def _not_nothing(self) -> Ramp:
         if self.from_per_s == self.to_per_s == 0:
-            raise _at(("to_per_s",), "is 0 like from_per_s: the ramp would send nothing")
+            raise At(("to_per_s",), "is 0 like from_per_s: the ramp would send nothing")
         return self
 
 
@@ -323,7 +322,7 @@ class Patterns(Strict):
         for name, pattern in self.patterns.items():
             for consumer in pattern.consumers:
                 if consumer in seen:
-                    raise _at(
+                    raise At(
                         ("patterns", name, "consumers", consumer),
                         f"is a consumer of {seen[consumer]!r} too: consumers' names must be unique",
                     )
@@ -331,148 +330,15 @@ class Patterns(Strict):
             for position, claim in enumerate(pattern.claims):
                 for consumer in claim.consumers:
                     if consumer not in pattern.consumers:
-                        raise _at(
+                        raise At(
                             ("patterns", name, "claims", position, "consumers"),
                             f"names {consumer!r}, which is no consumer of this pattern"
-                            f"{_nearest(consumer, pattern.consumers)}",
+                            f"{nearest(consumer, pattern.consumers)}",
                         )
         return self
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
-
-
-class _At(ValueError):
-    """A fault found by a validator of a whole section, with the key that it is about."""
-
-    def __init__(self, keys: tuple[str | int, ...], problem: str) -> None:
-        super().__init__(problem)
-        self.keys = keys
-
-
-def _at(keys: tuple[str | int, ...], problem: str) -> _At:
-    return _At(keys, problem)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(known)})"
-
-
-S = TypeVar("S", bound=BaseModel)
-
-
-def load(path: Path, model: type[S]) -> S:
-    """The file as `model`. Raises ConfigError naming file, line and key of the first fault."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file. Name another one, or restore it.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: is not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: must hold keys and values, and holds {_kind(content)}.")
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(_explain(path, root, model, error)) from None
-
-
-def _kind(value: Any) -> str:
-    kinds: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
-    return kinds.get(type(value), repr(value))
-
-
-def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
-    """The first fault as one sentence."""
-    fault = error.errors()[0]
-    cause = fault.get("ctx", {}).get("error")
-    keys = [*fault["loc"], *(cause.keys if isinstance(cause, _At) else ())]
-    line, written = _locate(root, keys)
-    where = f"{path}:{line}: {_dotted(written)}"
-    match fault["type"]:
-        case "extra_forbidden":
-            known = _known_keys(model, fault["loc"][:-1])
-            return f"{where}: is not a known key{_nearest(str(keys[-1]), known)}"
-        case "missing":
-            return f"{path}:{line}: {_dotted([*written, keys[-1]])}: is missing. Add it."
-        case "value_error":
-            return f"{where}: {cause}"
-        case "union_tag_not_found":
-            return f"{where}: needs a `kind`"
-        case "union_tag_invalid":
-            return f"{where}: kind {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
-    got = fault.get("input")
-    shown = f", not {got!r}" if isinstance(got, str | int | float | bool) else f", not {_kind(got)}"
-    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{shown}"
-
-
-def _dotted(keys: list[str | int]) -> str:
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-
-
-def _locate(root: yaml.Node, keys: list[str | int]) -> tuple[int, list[str | int]]:
-    """The line of the deepest of `keys` that stands in the file, and the keys down to it (pydantic adds union tags)."""
-    node, line, written = root, root.start_mark.line + 1, []
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            for key_node, value in node.value:
-                if key_node.value == str(key):
-                    node, line = value, key_node.start_mark.line + 1
-                    written.append(key)
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-            written.append(key)
-    return line, written
-
-
-def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that are known where `loc` points, found by walking the models' annotations."""
-    candidates: list[Any] = [model]
-    for key in loc:
-        following: list[Any] = []
-        for candidate in candidates:
-            for inner in _unwrap(candidate):
-                if isinstance(inner, type) and issubclass(inner, BaseModel):
-                    field = inner.model_fields.get(str(key))
-                    if field is not None:
-                        following.append(field.annotation)
-                    elif inner.__name__.lower() == str(key):
-                        following.append(inner)
-                elif getattr(inner, "__origin__", None) in (dict, list):
-                    following.append(inner.__args__[-1])
-        candidates = following
-    keys: list[str] = []
-    for candidate in candidates:
-        for inner in _unwrap(candidate):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                keys += inner.model_fields
-    return keys
-
-
-def _unwrap(annotation: Any) -> list[Any]:
-    """The members of a union or Annotated, or the annotation itself."""
-    origin = getattr(annotation, "__origin__", None)
-    if hasattr(annotation, "__metadata__"):
-        return _unwrap(origin)
-    if origin in (dict, list):
-        return [annotation]
-    members = getattr(annotation, "__args__", None)
-    if members and origin not in (Literal,):
-        return [inner for member in members for inner in _unwrap(member)]
-    return [annotation]
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -496,9 +362,9 @@ def load_patterns(path: Path | None, config: Config) -> Patterns:
                     keys.append("model")
                     problem = (
                         f"is {consumer.model!r}, which is not a model group of config.yaml"
-                        f"{_nearest(consumer.model, config.groups)}"
+                        f"{nearest(consumer.model, config.groups)}"
                     )
                 if problem:
-                    line, written = _locate(root, keys)
-                    raise ConfigError(f"{path}:{line}: {_dotted(written)}: {problem}")
+                    line, written = locate(root, keys)
+                    raise ConfigError(f"{path}:{line}: {dotted(written)}: {problem}")
     return patterns

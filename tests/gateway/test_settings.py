@@ -40,7 +40,7 @@ def test_the_shipped_files_are_right():
 
 # (what is changed, into what, and what the error then says after file and line)
 BAD_CONFIG = [
-    ("  profile_name: account-one", "  profil_name: account-one", "aws.profile_name: is missing"),
+    ("  profile_name: account-one", "  profil_name: account-one", "aws.profil_name: is not a known key; did you mean 'profile"),
     ("  region_name:", "  regoin: x\n  region_name:", "aws.regoin: is not a known key; did you mean 'region_name'?"),
     ("  port: 4000", "  port: many", "litellm.port: input should be a valid integer, not 'many'"),
     ("  port: 4000", "  port: '4000'", "litellm.port: input should be a valid integer, not '4000'"),
@@ -51,13 +51,13 @@ BAD_CONFIG = [
     ("      rpm: 3", "      rpm: 0", "model_list[2].litellm_params.rpm: input should be greater than or equal to 1"),
     ("      rpm: 3", "      rpm: -5", "model_list[2].litellm_params.rpm: input should be greater than or equal to 1"),
     ("      rpm: 3", "      rpm: 3.5", "model_list[2].litellm_params.rpm: input should be a valid integer"),
-    ("  - model_name: shard-two", "  - model_nam: shard-two", "model_list[1].model_name: is missing"),
+    ("  - model_name: shard-two", "  - model_nam: shard-two", "model_list[1].model_nam: is not a known key; did you"),
     ("  routing_strategy:", "  routing_stratgy:", "did you mean 'routing_strategy'?"),
     ("  num_retries: 0", "  num_retry: 0", "num_retry: is not a setting of LiteLLM's router; did you mean"),
     ("[fallback-secondary]", "[fallback-secndary]", "did you mean 'fallback-secondary'?"),
     ("    - fallback-primary:", "    - primary:", "names model group 'primary', which is not in model_list"),
     ("fetch:", "fetching:", "fetching: is not a known key; did you mean 'fetch'?"),
-    ("  model_id: us", "  model: us", "cris.model_id: is missing"),
+    ("  model_id: us", "  model: us", "cris.model: is not a known key; did you mean 'model_id'?"),
     ("endpoint: embedded", "endpoint: embeded", "aws.endpoint: input should be 'embedded', not 'embeded'"),
 ]  # fmt: skip
 
@@ -67,16 +67,16 @@ BAD_PATTERNS = [
     ("rate_per_s: 2,", "rate_per_s: -1,", "rate_per_s: must be a number greater than 0"),
     ("rate_per_s: 2,", "rate_per_s: .nan,", "rate_per_s: must be a number greater than 0"),
     ("rate_per_s: 2,", "rate_per_s: .inf,", "rate_per_s: must be a number greater than 0"),
-    ("rate_per_s: 2,", "rate_per_second: 2,", "rate_per_s: is missing"),
+    ("rate_per_s: 2,", "rate_per_second: 2,", "rate_per_second: is not a known key; did you mean 'rate_per_s'?"),
     ("kind: burst, requests: 10", "kind: burts, requests: 10", "kind 'burts' is not one of 'burst', 'constant'"),
     ("kind: burst, requests: 10", "requests: 10", "needs a `kind`"),
     ("kind: burst, requests: 10", "kind: burst, requests: 0", "requests: input should be greater than or equal to 1"),
-    ("kind: burst, requests: 10", "kind: burst, request: 10", "requests: is missing"),
+    ("kind: burst, requests: 10", "kind: burst, request: 10", "request: is not a known key; did you mean 'requests'?"),
     ("kind: burst, requests: 10", "kind: burst, requests: 1, evry_s: 5", "evry_s: is not a known key; did you mean"),
     ("kind: burst, requests: 10", "kind: ramp, from_per_s: 0, to_per_s: 0, duration_s: 5", "would send nothing"),
     ("kind: burst, requests: 10", "kind: steps, steps: []", "steps: list should have at least 1 item"),
     ("        users: 10", "        users: 0", "patterns.cris.consumers.cris.users: input should be greater than"),
-    ("        users: 10", "        user: 10", "patterns.cris.consumers.cris.users: is missing"),
+    ("        users: 10", "        user: 10", "patterns.cris.consumers.cris.user: is not a known key; did you mean"),
     ("    route: direct", "    route: straight", "patterns.cris.route: input should be 'gateway' or 'direct'"),
     ("claim: all_answered", "claim: all_answerd", "input should be 'all_answered', 'regions_at_least'"),
     ("consumers: [A]", "consumers: [Z]", "names 'Z', which is no consumer of this pattern (there is: A, B, C)"),
@@ -84,7 +84,7 @@ BAD_PATTERNS = [
     ("  text: Hi!", "  text: Hi!\n  file: x.jsonl", "takes exactly one of text and file"),
     ("  max_tokens: 64", "  max_tokens: 0", "prompt.max_tokens: input should be greater than or equal to 1"),
     ("seed: 1", "seed: one", "seed: input should be a valid integer, not 'one'"),
-    ("claims:", "claim:", "claims: is missing"),
+    ("claims:", "claim:", "claim: is not a known key; did you mean 'claims'?"),
 ]  # fmt: skip
 
 

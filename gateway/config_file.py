@@ -1,0 +1,144 @@
+"""One YAML file → one validated model, with errors that name file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names what is wrong and what to do, and is shown as it is."""
+
+
+class At(ValueError):
+    """A fault found by a validator of a whole section, with the key that it is about."""
+
+    def __init__(self, keys: tuple[str | int, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.keys = keys
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(known)})"
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def load(path: Path, model: type[S]) -> S:
+    """The file as `model`. Raises ConfigError naming file, line and key of the first fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file. Name another one, or restore it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: is not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must hold keys and values, and holds {_kind(content)}.")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_explain(path, root, model, error)) from None
+
+
+def _kind(value: Any) -> str:
+    kinds: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}
+    return kinds.get(type(value), repr(value))
+
+
+def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
+    """One fault as a sentence: an unknown key first, since a misspelt one is also told as missing."""
+    fault = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    cause = fault.get("ctx", {}).get("error")
+    keys = [*fault["loc"], *(cause.keys if isinstance(cause, At) else ())]
+    line, written = locate(root, keys)
+    where = f"{path}:{line}: {dotted(written)}"
+    match fault["type"]:
+        case "extra_forbidden":
+            known = _known_keys(model, fault["loc"][:-1])
+            return f"{where}: is not a known key{nearest(str(keys[-1]), known)}"
+        case "missing":
+            return f"{path}:{line}: {dotted([*written, keys[-1]])}: is missing. Add it."
+        case "value_error":
+            return f"{where}: {cause}"
+        case "union_tag_not_found":
+            return f"{where}: needs a `kind`"
+        case "union_tag_invalid":
+            return f"{where}: kind {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
+    got = fault.get("input")
+    shown = f", not {got!r}" if isinstance(got, str | int | float | bool) else f", not {_kind(got)}"
+    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{shown}"
+
+
+def dotted(keys: list[str | int]) -> str:
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def locate(root: yaml.Node, keys: list[str | int]) -> tuple[int, list[str | int]]:
+    """The line of the deepest of `keys` that stands in the file, and the keys down to it (pydantic adds union tags)."""
+    node, line, written = root, root.start_mark.line + 1, []
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            for key_node, value in node.value:
+                if key_node.value == str(key):
+                    node, line = value, key_node.start_mark.line + 1
+                    written.append(key)
+                    break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            written.append(key)
+    return line, written
+
+
+def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known where `loc` points, found by walking the models' annotations."""
+    candidates: list[Any] = [model]
+    for key in loc:
+        following: list[Any] = []
+        for candidate in candidates:
+            for inner in _unwrap(candidate):
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    field = inner.model_fields.get(str(key))
+                    if field is not None:
+                        following.append(field.annotation)
+                    elif inner.__name__.lower() == str(key):
+                        following.append(inner)
+                elif getattr(inner, "__origin__", None) in (dict, list):
+                    following.append(inner.__args__[-1])
+        candidates = following
+    keys: list[str] = []
+    for candidate in candidates:
+        for inner in _unwrap(candidate):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                keys += inner.model_fields
+    return keys
+
+
+def _unwrap(annotation: Any) -> list[Any]:
+    """The members of a union or Annotated, or the annotation itself."""
+    origin = getattr(annotation, "__origin__", None)
+    if hasattr(annotation, "__metadata__"):
+        return _unwrap(origin)
+    if origin in (dict, list):
+        return [annotation]
+    members = getattr(annotation, "__args__", None)
+    if members and origin not in (Literal,):
+        return [inner for member in members for inner in _unwrap(member)]
+    return [annotation]
