@@ -52,6 +52,7 @@ class Harness:
         self._spent_at = 0.0  # when the last run ended
         self._conclusions: list[gevent.Greenlet] = []
         self._concluded: Path | None = None  # the run folder that was judged last
+        self._aborted = False
         self._ended = False
 
     def start(self) -> None:
@@ -144,6 +145,7 @@ class Harness:
 
     def _on_test_start(self, **_: Any) -> None:
         senders.forget()
+        self._aborted = False
         try:
             self._recording = OneRun(self._environment, self._stack, self._runs, self._options, self._abort)
             self._live = Live(self._recording.run, self._recording.folder)
@@ -282,7 +284,10 @@ class Harness:
 
     def _abort(self, error: Exception) -> None:
         """The run cannot be recorded: what was recorded stays, the run stops, Locust exits with a usage error."""
-        where = f"{error.filename}: {error.strerror}. " if isinstance(error, OSError) else f"{error} "
+        if self._aborted:
+            return  # what follows from the first fault helps nobody
+        self._aborted = True
+        where = f"{error.filename or self._runs}: {error.strerror}. " if isinstance(error, OSError) else f"{error} "
         complain(f"{where}The run was stopped; what was recorded until then is kept.")
         self._environment.process_exit_code = USAGE_ERROR
         self._finish_run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,20 +15,18 @@ from analysis.model import Record
 FLUSH_EVERY_S = 1.0
 CHUNK_LINES = 2_000  # what a worker sends to its master in one message, at most
 
-OnRecord = Callable[[Record], None]
-
 
 class RecordFile:
-    """requests.csv of a run: appended to, flushed every second. The first fault is kept and told once."""
+    """requests.csv of a run: appended to every second, in whole lines. A fault is told once, and ends it."""
 
     def __init__(self, path: Path, on_fault: Callable[[OSError], None]) -> None:
         self.path = path
         self._on_fault = on_fault
-        self._lines: list[str] = []
-        self._file = path.open("x", encoding="utf-8", newline="")
-        self._file.write(Record.header_line())
-        self._file.flush()
-        self._fault: OSError | None = None
+        self._lines = [Record.header_line()]
+        self._file = path.open("xb", buffering=0)
+        self._size = 0
+        self._faulty = False
+        self._flush()
         self._flusher = gevent.spawn(self._flush_often)
 
     def add(self, record: Record) -> None:
@@ -40,10 +39,7 @@ class RecordFile:
         """Writes what is left."""
         self._flusher.kill()
         self._flush()
-        try:
-            self._file.close()
-        except OSError as error:
-            self._fail(error)
+        self._file.close()
 
     def _flush_often(self) -> None:
         while True:
@@ -51,17 +47,20 @@ class RecordFile:
             self._flush()
 
     def _flush(self) -> None:
-        lines, self._lines = self._lines, []
+        """After a fault nothing more is written: what there is shall have no gap."""
+        lines, self._lines = "".join(self._lines).encode(), []
+        if self._faulty:
+            return
+        written = 0
         try:
-            self._file.write("".join(lines))
-            self._file.flush()
+            while written < len(lines):
+                written += self._file.write(lines[written:])
+            self._size += written
         except OSError as error:
-            self._fail(error)
-
-    def _fail(self, error: OSError) -> None:
-        if self._fault is None:
-            self._fault = error
-            self._on_fault(error)
+            self._faulty = True
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size + lines.rfind(b"\n", 0, written) + 1)
+            self._on_fault(OSError(error.errno, error.strerror, str(self.path)))
 
 
 class WorkerRecords:

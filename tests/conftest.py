@@ -253,10 +253,11 @@ def place(tmp_path_factory):
     def make(name, *, swift=True):
         folder = tmp_path_factory.mktemp(name)
         names = ("LITELLM_MASTER_KEY", "CONSUMER_A_KEY", "CONSUMER_B_KEY", "CONSUMER_C_KEY")
-        made.append(Place(folder, keys={key: f"sk-{secrets.token_urlsafe(24)}" for key in names}))
-        for file in made[-1].files.values():
+        new = Place(folder, keys={key: f"sk-{secrets.token_urlsafe(24)}" for key in names})
+        made.append(new)
+        for file in new.files.values():
             file.write_text((ROOT / "config" / file.name).read_text())
-        config, embedded = made[-1].read("config"), made[-1].read("embedded")
+        config, embedded = new.read("config"), new.read("embedded")
         config["litellm"]["port"] = free_port()
         embedded["port"] = free_port()
         if swift:
@@ -265,9 +266,9 @@ def place(tmp_path_factory):
             embedded["invocation_logging"]["delivery_delay_s"] = 0.5
             for model in embedded["models"].values():
                 model.pop("latency", None)
-        made[-1].write("config", config)
-        made[-1].write("embedded", embedded)
-        return made[-1]
+        new.write("config", config)
+        new.write("embedded", embedded)
+        return new
 
     yield make
     for each in made:
