@@ -98,8 +98,7 @@ class ModelEntry(BaseModel):
 
 
 # What the proxy of LiteLLM 1.106.2 hands on to its Router; anything else there it ignores, with a line in its log.
-ROUTER_SETTINGS = frozenset(
-    """
+_ROUTER_SETTINGS = """
     alerting_config allowed_fails allowed_fails_policy background_health_check_model_groups cache_kwargs cache_responses
     caching_groups client_ttl content_policy_fallbacks context_window_fallbacks cooldown_time debug_level
     default_fallbacks default_litellm_params default_max_parallel_requests default_priority
@@ -109,8 +108,8 @@ ROUTER_SETTINGS = frozenset(
     model_group_retry_policy num_retries optional_pre_call_checks plugins polling_interval provider_budget_config
     redis_db redis_host redis_password redis_port redis_url retry_after retry_policy routing_groups routing_strategy
     routing_strategy_args set_verbose stream_timeout tag_filtering_match_any tag_routing_prefix timeout
-""".split()
-)  # noqa: SIM905
+"""
+ROUTER_SETTINGS = frozenset(_ROUTER_SETTINGS.split())
 
 
 class RouterSettings(BaseModel):

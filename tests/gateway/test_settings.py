@@ -40,7 +40,7 @@ def test_the_shipped_files_are_right():
 
 # (what is changed, into what, and what the error then says after file and line)
 BAD_CONFIG = [
-    ("  profile_name: account-one", "  profil_name: account-one", "aws.profil_name: is not a known key; did you mean 'profile"),
+    ("  profile_name: account-one", "  profil_name: account-one", "aws.profil_name: is not a known key; did you mean"),
     ("  region_name:", "  regoin: x\n  region_name:", "aws.regoin: is not a known key; did you mean 'region_name'?"),
     ("  port: 4000", "  port: many", "litellm.port: input should be a valid integer, not 'many'"),
     ("  port: 4000", "  port: '4000'", "litellm.port: input should be a valid integer, not '4000'"),
