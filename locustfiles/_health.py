@@ -86,15 +86,15 @@ class Health:
         }
 
 
-def self_check(processes: list[dict[str, Any]], planned: int, sent: int, span_s: float) -> dict[str, Any]:
+def self_check(processes: list[dict[str, Any]], planned: int | None, sent: int, span_s: float) -> dict[str, Any]:
     """The numbers for the report, from every process that sent; `bottleneck` says why no verdict can be trusted."""
     lag, delay = Histogram(), Histogram()
     for process in processes:
         lag.merge(Histogram.from_message(process["lag"]))
         delay.merge(Histogram.from_message(process["loop_delay"]))
-    not_sent = max(0, planned - sent)
+    not_sent = None if planned is None else max(0, planned - sent)
     check: dict[str, Any] = {
-        "offered_per_s": planned / span_s if span_s else None,
+        "offered_per_s": planned / span_s if planned and span_s else None,
         "achieved_per_s": sent / span_s if span_s else None,
         "lag_p50_ms": lag.percentile(50),
         "lag_p99_ms": lag.percentile(99),
@@ -111,13 +111,13 @@ def self_check(processes: list[dict[str, Any]], planned: int, sent: int, span_s:
     return check
 
 
-def _bottleneck(lag_p99_ms: float | None, not_sent: int, planned: int) -> str:
+def _bottleneck(lag_p99_ms: float | None, not_sent: int | None, planned: int | None) -> str:
     if lag_p99_ms is not None and lag_p99_ms > MAX_LAG_MS:
         return (
             f"1 % of the requests started more than {lag_p99_ms / 1000:.1f} s late "
             "although a user was free. Give it more CPU, more workers (--processes), or a lower rate."
         )
-    if planned and not_sent > planned * MAX_NOT_SENT:
+    if planned and not_sent and not_sent > planned * MAX_NOT_SENT:
         return (
             f"{not_sent:,} of the {planned:,} requests that were due were never sent: the run was stopped before, "
             "a worker was lost, or there are too few users to send them."

@@ -44,6 +44,11 @@ def tenant_classes(user_classes: Iterable[Any]) -> list[Any]:
     return [user_class for user_class in user_classes if getattr(user_class, "consumer", None)]
 
 
+def on_schedule(user_class: Any) -> bool:
+    """Whether its requests follow the configured traffic; with a `wait_time` of its own it is a closed model."""
+    return getattr(user_class.wait_time, "__qualname__", "") == "Tenant.wait_time"
+
+
 class OneRun:
     """One run: its folder, its plan, and what was counted."""
 
@@ -171,14 +176,15 @@ class OneRun:
             **self_check(processes, planned, self._sent, span_s),
         }
 
-    def _planned(self) -> tuple[int, float]:
+    def _planned(self) -> tuple[int | None, float]:
         """How many requests the schedule had due until the run was stopped, and over how many seconds.
 
-        Those that were due just before and not sent any more are left out.
+        Those that were due just before and not sent any more are left out. None where a closed model took part: what
+        it sends depends on the answers.
         """
         plan, planned, at_the_end, last_s = self.plan, 0, 0, 0.0
-        if plan is None:
-            return 0, 0.0
+        if plan is None or not all(map(on_schedule, tenant_classes(self._environment.user_classes))):
+            return None, 0.0
         for name, tenant in plan.tenants.items():
             for at in arrivals(tenant.arrivals, plan.seed_of(name), plan.run_time_s):
                 if plan.start_at + at > self._stopped_at:
@@ -217,7 +223,7 @@ class OneRun:
                     model=tenant.model,
                     profile=tenant.profile,
                     quota_rpm=tenant.quota_rpm,
-                    quota_tpm=None,
+                    quota_tpm=tenant.quota_tpm,
                     users=tenant.users,
                     traffic=tenant.traffic,
                 )

@@ -47,6 +47,7 @@ class Tenant:
     profile: str | None  # AWS profile of the direct route
     key: str  # its API key: never written anywhere
     quota_rpm: int | None
+    quota_tpm: int | None
     users: int
     stream: bool
     max_tokens: int
@@ -141,6 +142,7 @@ def _tenant(
         profile=(direct_profile or config.aws.profile_name) if route == "direct" else None,
         key=keys.get(consumer.key, ""),
         quota_rpm=consumer.quota_rpm,
+        quota_tpm=consumer.quota_tpm,
         users=consumer.users,
         stream=consumer.stream,
         max_tokens=prompt.max_tokens,

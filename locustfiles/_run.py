@@ -39,7 +39,12 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
     add("--aws", choices=["embedded", "live"], help="which AWS; overrides config.yaml's aws.endpoint", **hidden)
     add("--runs", default="runs", help="folder of the run folders", **hidden)
     add("--traffic", default="demo", help="which of the consumers' named traffics")
-    add("--request-timeout", type=seconds, default=120.0, help="seconds until a request counts as not answered")
+    add(
+        "--request-timeout",
+        type=seconds,
+        default=120.0,
+        help="seconds of silence after which a request counts as not answered",
+    )
 
 
 @events.init.add_listener
