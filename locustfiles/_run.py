@@ -43,7 +43,7 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
         "--request-timeout",
         type=seconds,
         default=120.0,
-        help="seconds of silence after which a request counts as not answered",
+        help="seconds of silence until a request counts as not answered",
     )
 
 
