@@ -20,8 +20,6 @@ from analysis.model import (
     FAULTS_JSON,
     LOCUST_REPORT_HTML,
     RUN_JSON,
-    VERDICTS_JSON,
-    Answer,
     Run,
 )
 from locustfiles._redaction import without_secrets
@@ -58,14 +56,6 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_faults(folder: Path, faults: list[dict[str, Any]]) -> None:
     write_json(folder / FAULTS_JSON, faults)
-
-
-def answers(folder: Path) -> list[Answer] | None:
-    """What the run's claims were answered with, in their order; None as long as it is not judged."""
-    path = folder / VERDICTS_JSON
-    if not path.exists():
-        return None
-    return [Answer(verdict["answer"]) for verdict in json.loads(path.read_text(encoding="utf-8"))]
 
 
 class LocustStatistics:

@@ -17,8 +17,7 @@ from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
 from locustfiles import _webui
 from locustfiles._clock import now
-from locustfiles._folder import answers
-from locustfiles._live import Live, Phase, read_regions
+from locustfiles._live import Live, Phase, answers, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
 from locustfiles._plan import Plan, Share, Tenant, divide, seconds, tenants
 from locustfiles._recording import unpack
@@ -260,7 +259,8 @@ class Harness:
             self._progress = None
         if recording is None or self._live is None:
             return
-        self._spent_at = now()
+        if self._live.sent:
+            self._spent_at = now()
         try:
             recording.save()
         except OSError as error:

@@ -6,13 +6,14 @@ A cautious running state; verdicts are the analysis's to give. Memory does not g
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from analysis.model import INVOCATIONS_CSV, REQUESTS_CSV, Answer, Outcome, Record, Run, RunClaim
+from analysis.model import INVOCATIONS_CSV, REQUESTS_CSV, VERDICTS_JSON, Answer, Outcome, Record, Run, RunClaim
 
 MAX_DEPLOYMENTS = 200  # told apart in a run; ids come from the server, which could name a new one in every answer
 OTHERS = "(others)"
@@ -208,6 +209,14 @@ class Live:
                 for deployment, served in sorted(here.items(), key=lambda item: (-item[1].requests, item[0]))
             ]
         return rows
+
+
+def answers(folder: Path) -> list[Answer] | None:
+    """What the run's claims were answered with, in their order; None as long as it is not judged."""
+    path = folder / VERDICTS_JSON
+    if not path.exists():
+        return None
+    return [Answer(verdict["answer"]) for verdict in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def read_regions(folder: Path, patterns: Sequence[str], pause: Callable[[], None]) -> list[RegionRow] | None:

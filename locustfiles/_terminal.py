@@ -19,8 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.model import REPORT_HTML, Answer, Outcome, Record, worst
-from locustfiles._folder import answers
-from locustfiles._live import Live, State, percent
+from locustfiles._live import Live, State, answers, percent
 
 MANY = 200  # requests of a run that are told in a line each, at most
 TABLE_EVERY_S = 0.5

@@ -24,8 +24,7 @@ from locust.web import WebUI
 from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, RUN_JSON, Run
 from gateway.settings import ConfigError
 from locustfiles import _clock as clock
-from locustfiles._folder import answers
-from locustfiles._live import Live, percent
+from locustfiles._live import Live, answers, percent
 
 HERE = Path(__file__).parent
 PREFIX = "/proof"
