@@ -1,0 +1,88 @@
+"""Several Locust processes: one schedule, one run folder, and nobody lost without a word."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from tests.conftest import LOCUST, free_port, rows
+
+
+@pytest.fixture(scope="module")
+def straight(place):
+    """Two forked workers, and `route: direct`: no gateway at all."""
+    here = place("straight")
+    patterns = here.read("patterns")
+    patterns["patterns"]["account_sharding"]["route"] = "direct"
+    here.write("patterns", patterns)
+    port = str(free_port())
+    files = "locustfiles/account_sharding.py,locustfiles/cris.py"
+    return here.locust("-f", files, "--processes", "2", "--master-bind-port", port, "--master-port", port)
+
+
+def test_direct_sharding_asks_each_account_with_its_profile(straight):
+    assert straight.code == 0, straight.said
+    assert straight.left == {}
+    assert "Starting the gateway" not in straight.out
+    assert straight.served("account_sharding") == {"account-one": 10, "account-two": 10}
+    assert {record["model_asked"] for record in straight.records} == {"us.anthropic.claude-sonnet-4-6"}
+    assert set(straight.answers.values()) == {"PASS"}
+    assert len(straight.answers) == 4
+
+
+def test_two_processes_send_the_schedule_once_and_record_it_whole(straight):
+    assert len(straight.records) == 30
+    assert len({record["worker"] for record in straight.records}) == 2
+    one = sorted(float(r["intended_at"]) for r in straight.records if r["consumer"] == "account-one")
+    assert [later - earlier for earlier, later in pairwise(one)] == pytest.approx([0.5] * 9, abs=1e-3)
+    stats = {row["Name"]: int(row["Request Count"]) for row in rows(straight.run / "locust_stats.csv")}
+    assert stats == {"account-one": 10, "account-two": 10, "cris": 10, "Aggregated": 30}
+    assert straight.settings["self_check"]["workers"] == 2
+    assert straight.settings["notes"] == []
+
+
+def test_each_request_is_told_once(straight):
+    lines = [line.split()[1] for line in straight.out.splitlines() if line[2:3] == ":" and line.endswith(" s")]
+    assert Counter(lines) == {"cris": 10, "account_sharding": 20}
+
+
+@pytest.fixture(scope="module")
+def depleted(place):
+    """A master that loses one of its two workers in the middle of the run, and gets another one too late."""
+    here = place("depleted")
+    patterns = here.read("patterns")
+    consumer = patterns["patterns"]["cris"]["consumers"]["cris"]
+    consumer["traffic"] = {"demo": {"kind": "constant", "rate_per_s": 10, "duration_s": 12}}
+    here.write("patterns", patterns)
+    port = str(free_port())
+    file = ["-f", "locustfiles/cris.py"]
+    worker = [LOCUST, *here.options, *file, "--worker", "--master-port", port]
+    master = here.start_locust(*file, "--master", "--master-bind-port", port, "--expect-workers", "2")
+    workers = [here.start(worker), here.start(worker)]
+    master.until(lambda: (master.run / "requests.csv").exists() and len(rows(master.run / "requests.csv")) > 20)
+    workers[0].process.kill()
+    workers.append(here.start(worker))
+    ended = master.wait(90)
+    for each in workers:
+        each.gone(within_s=20)
+    return ended
+
+
+def test_a_lost_worker_is_told_and_what_it_had_reported_is_kept(depleted):
+    assert any("was lost" in note for note in depleted.settings["notes"])
+    by_worker = Counter(record["worker"] for record in depleted.records)
+    assert len(by_worker) == 2
+    assert min(by_worker.values()) >= 5
+    assert max(by_worker.values()) == 60  # half the schedule, and not more
+
+
+def test_a_late_worker_is_told_and_sends_nothing(depleted):
+    assert any("joined late" in note for note in depleted.settings["notes"])
+
+
+def test_a_run_that_lost_a_worker_proves_nothing(depleted):
+    assert depleted.code == 3, depleted.said
+    assert depleted.left == {}
+    assert set(depleted.answers.values()) == {"UNKNOWN"}
+    assert "never sent" in depleted.verdicts["cris", "all_answered"]["reason"]
+    assert depleted.settings["self_check"]["not_sent"] > 0
