@@ -201,6 +201,7 @@ class OneRun:
         self.run = Run(
             id=self.run_id,
             patterns=tuple(name for name in self._stack.patterns.patterns if name in running),
+            titles={name: self._stack.patterns.patterns[name].title for name in running},
             started_at=self._started_at,
             ended_at=ended_at,
             evidence=self._stack.evidence,
