@@ -237,6 +237,10 @@ def test_main_job(main_job: tuple[Any, Any]) -> None:
     assert ended.code == 0, ended.said
     assert len(ended.records) == int(re.search(r"sends (\d+) requests", README)[1])  # type: ignore[index]
     assert "report.html" in ended.out.splitlines()[-1]
+    patterns = re.findall(r"^\| (.+?) \|", README.split("| Pattern | What is proved |\n|---|---|\n")[1], re.MULTILINE)[
+        :5
+    ]
+    assert [pattern for pattern in patterns if pattern not in ended.out] == []
     table = README.split("| File in `runs/ID/` |")[1].split("\n\n")[0]
     named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(.+?)`", row.split("|")[1])]
     left = [path.name for path in ended.run.iterdir()]
@@ -307,6 +311,11 @@ def test_folder_map_is_complete() -> None:
     made_by_runs = {"runs"}
     parents = (ROOT, ROOT / "config", ROOT / "gateway")
     assert {name for name in mapped - made_by_runs if not any((parent / name).exists() for parent in parents)} == set()
+
+
+def test_every_benchmark_is_told() -> None:
+    programs = {path.stem for path in (ROOT / "tests" / "benchmarks").glob("*.py") if "def main(" in path.read_text()}
+    assert programs - {"truth_server"} == set(re.findall(r"tests[/.]benchmarks[/.](\w+)", " ".join(COMMANDS)))
 
 
 def test_links_and_pictures_exist() -> None:
