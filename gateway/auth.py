@@ -40,9 +40,9 @@ def _consumers() -> list[tuple[bytes, UserAPIKeyAuth]]:
     return [*known, (master.encode(), admin)]
 
 
-async def authenticate(request: Request, api_key: str) -> UserAPIKeyAuth:
-    """Whose key this is. An unknown one gets 401: any other exception here LiteLLM would answer with a 500."""
-    presented = api_key.encode()
+async def authenticate(request: Request, api_key: str | None) -> UserAPIKeyAuth:
+    """Whose key this is. An unknown one, or none, gets 401: any other exception here LiteLLM answers with a 500."""
+    presented = (api_key or "").encode()
     for key, consumer in _consumers():
         if hmac.compare_digest(key, presented):
             return consumer.model_copy()

@@ -23,6 +23,7 @@ START_DEADLINE_S = 120.0
 CHAT_LOGGED = b'"POST /v1/chat/completions '  # as uvicorn's access log writes it
 WARM_UP = "warm-up"  # the model groups that only warm-up requests use, and the run their log records belong to
 WARM_UPS_AT_ONCE = 4
+TOO_MANY_REQUESTS = 429
 
 
 def litellm_config(config: Config, user_file: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> N
 def warm_up(config: Config, keys: Mapping[str, str]) -> int:
     """Sends a few requests for each AWS profile, so that lazy imports and credentials are not measured later.
 
-    Returns how many. Raises ConfigError when one is not answered: then nothing else would be.
+    Returns how many. Raises ConfigError when one fails: then nothing else would be answered.
     """
     groups = warm_up_groups(config)
     with ThreadPoolExecutor(WARM_UPS_AT_ONCE) as pool:
@@ -158,6 +159,8 @@ def _ask(port: int, group: str, key: str) -> None:
         with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
     except urllib.error.HTTPError as error:
+        if error.code == TOO_MANY_REQUESTS:
+            return  # a small quota of the account is spent: as warm as it gets, and no reason to give up
         raise ConfigError(
             f"Warming up {group}: LiteLLM answered {error.code}: {error.read().decode(errors='replace')[:500]}"
         ) from None

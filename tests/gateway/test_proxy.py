@@ -6,7 +6,7 @@ import threading
 import pytest
 import yaml
 
-from gateway.proxy import answers, check_accepts, litellm_config, warm_up_groups
+from gateway.proxy import answers, check_accepts, litellm_config, warm_up, warm_up_groups
 from gateway.settings import CONFIG_DIR, MASTER_KEY, ConfigError, load_config
 
 FILE = CONFIG_DIR / "config.yaml"
@@ -69,6 +69,10 @@ class SomethingElse(http.server.BaseHTTPRequestHandler):
 
     answer: tuple[int, bytes]
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def do_GET(self):
         status, body = self.answer
         self.send_response(status)
@@ -122,3 +126,21 @@ def test_a_gateway_that_cannot_be_used_is_told(serve, status, body, says):
 
 def test_a_gateway_with_all_models_is_accepted(serve):
     check_accepts(serve(200, b'{"data": [{"id": "shared"}, {"id": "more"}]}'), {MASTER_KEY: "sk-x"}, ["shared"])
+
+
+def at_port_of(url):
+    config = load_config()
+    port = int(url.rsplit(":", 1)[1])
+    return config.model_copy(update={"litellm": config.litellm.model_copy(update={"port": port})})
+
+
+def test_a_spent_quota_is_no_reason_not_to_start(serve):
+    assert warm_up(at_port_of(serve(429, b"{}")), {MASTER_KEY: "sk-x"}) == 10
+
+
+def test_a_gateway_that_cannot_reach_its_models_is_told_before_anything_is_measured(serve):
+    with pytest.raises(ConfigError) as caught:
+        warm_up(at_port_of(serve(403, b'{"error": "AccessDeniedException"}')), {MASTER_KEY: "sk-secret"})
+    assert "Warming up warm-up-account-one: LiteLLM answered 403" in str(caught.value)
+    assert "AccessDeniedException" in str(caught.value)
+    assert "sk-secret" not in str(caught.value)

@@ -3,6 +3,8 @@
 from collections import Counter
 
 import pytest
+import urllib3
+import yaml
 
 from tests.conftest import free_port, rows
 
@@ -21,20 +23,31 @@ def gateway(here):
 def ended(here, gateway, tmp_path_factory):
     """Several at once: none of them takes from a quota that another one is about."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    config = here.read("config")
+    port = str(free_port())  # of the master, where Locust's own may be in use
+    gateways = f"http://127.0.0.1:{here.read('config')['litellm']['port']}"
+    streaming = elsewhere / "streaming.yaml"
+    patterns = here.read("patterns")
+    for consumer, route in (("account-one", "gateway"), ("account-two", "direct")):
+        patterns["patterns"]["account_sharding"]["consumers"][consumer] |= {"route": route, "stream": True}
+    streaming.write_text(yaml.safe_dump(patterns))
     started = {}
 
     def start(name, file, *arguments):
         started[name] = here.start_locust("-f", f"locustfiles/{file}.py", *arguments)
 
-    port = str(free_port())  # of the master, where Locust's own may be in use
+    def wait(*names):
+        return {name: started[name].wait() for name in names}
+
     start("repeated", "fallback", "-t", "90s")
     start("options", "load_balancing", "--csv", str(elsewhere / "mine"), "--html", str(elsewhere / "mine.html"),
-          "-u", "12", "--host", f"http://127.0.0.1:{config['litellm']['port']}", "--only-summary")  # fmt: skip
+          "-u", "12", "--host", gateways, "--only-summary")  # fmt: skip
     start("distributed", "quota_isolation", "--processes", "2", "--master-bind-port", port, "--master-port", port)
-    first = {name: started.pop(name).wait() for name in ("options", "distributed")}
+    first = wait("options", "distributed")
     start("single", "account_sharding", "AccountOneUser")
-    return elsewhere, first | {name: each.wait() for name, each in started.items()}
+    start("unjudged", "quota_isolation", "ConsumerB")
+    second = wait("single", "unjudged")
+    start("streamed", "account_sharding", "--patterns", str(streaming))
+    return elsewhere, first | second | wait("streamed", "repeated")
 
 
 def one(name):
@@ -45,10 +58,15 @@ def one(name):
     return ended_one
 
 
-repeated, options, distributed, single = map(one, ("repeated", "options", "distributed", "single"))
+repeated, options, distributed, single, unjudged, streamed = map(
+    one, ("repeated", "options", "distributed", "single", "unjudged", "streamed")
+)
 
 
-@pytest.mark.parametrize(("name", "code"), [("repeated", 0), ("options", 0), ("distributed", 0), ("single", 3)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("repeated", 0), ("options", 0), ("distributed", 0), ("single", 3), ("unjudged", 3), ("streamed", 0)],
+)
 def test_ends_and_leaves_nothing_running(ended, name, code):
     each = ended[1][name]
     assert each.code == code, each.said
@@ -82,7 +100,7 @@ def test_a_locustfile_alone_runs_its_pattern_alone(options):
 def test_csv_and_html_are_written_where_they_were_asked_for(ended):
     elsewhere, by_name = ended
     names = {file.name for file in elsewhere.iterdir()}
-    assert names == {
+    assert names - {"streaming.yaml"} == {
         "mine_stats.csv", "mine_stats_history.csv", "mine_failures.csv", "mine_exceptions.csv", "mine.html"
     }  # fmt: skip
     assert "load-balanced" in (elsewhere / "mine.html").read_text()
@@ -106,6 +124,40 @@ def test_a_single_class_is_not_judged_by_its_neighbours(single):
     assert "one consumer only" in single.verdicts["account_sharding", "shards_separate"]["reason"]
 
 
+def test_a_class_that_no_claim_is_about_alone_proves_nothing(unjudged):
+    assert unjudged.statuses("B") == {"200": 5}
+    assert unjudged.answers == {}
+    assert "UNKNOWN" in unjudged.out
+
+
+def test_streams_are_timed_through_the_gateway_and_straight_from_bedrock(streamed):
+    assert streamed.served("account_sharding") == {"shard-one": 10, "account-two": 10}
+    for record in streamed.records:
+        assert record["streamed"] == "True"
+        assert 0 < float(record["ttft_ms"]) <= float(record["latency_ms"])
+        assert int(record["output_tokens"]) > 1
+        assert float(record["gap_p50_ms"]) <= float(record["gap_p99_ms"])
+        assert record["request_id"]
+    assert set(streamed.answers.values()) == {"PASS"}
+
+
+def ask(here, key, model="shared"):
+    """The status and error type with which the gateway answers."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi!"}], "max_tokens": 5}
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    url = f"http://127.0.0.1:{here.read('config')['litellm']['port']}/v1/chat/completions"
+    answer = urllib3.request("POST", url, json=body, headers=headers, timeout=30, retries=False)
+    return answer.status, answer.json().get("error", {}).get("type")
+
+
+def test_the_gateway_knows_its_keys_and_no_others(here, ended):
+    assert ask(here, here.keys["CONSUMER_C_KEY"])[0] == 200
+    assert ask(here, here.keys["LITELLM_MASTER_KEY"])[0] == 200
+    for stranger in ("sk-unknown", here.keys["CONSUMER_C_KEY"] + "x", here.keys["CONSUMER_C_KEY"][:-1], None):
+        status, kind = ask(here, stranger)
+        assert (status, kind) == (401, "auth_error"), stranger
+
+
 def test_workers_records_end_complete_in_one_folder(distributed):
     assert distributed.statuses("A") == {"200": 3, "429": 2}
     assert distributed.statuses("B") == distributed.statuses("C") == {"200": 5}
@@ -115,6 +167,17 @@ def test_workers_records_end_complete_in_one_folder(distributed):
     assert stats == {"A": 5, "B": 5, "C": 5, "Aggregated": 15}
     assert set(distributed.answers.values()) == {"PASS"}
     assert distributed.settings["notes"] == []
+
+
+def test_a_gateway_cannot_start_where_something_else_listens(here, gateway, tmp_path):
+    """Here it is the embedded AWS, whose port is no place for a gateway."""
+    config = here.read("config")
+    config["litellm"]["port"] = here.read("embedded")["port"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    second = here.python("-m", "gateway", *here.options, "--gateway-config", str(tmp_path / "config.yaml"))
+    assert second.code == 2, second.said
+    assert "in use by something that is not a LiteLLM proxy" in second.err
+    assert second.left == {}
 
 
 def test_end_of_the_gateway_leaves_nothing_running(gateway, ended, here):
