@@ -221,6 +221,8 @@ class RunDeployment(_Strict):
     profile: str | None
     account_id: str | None
     rpm: int | None
+    usd_per_input_token: float | None = None  # as the gateway reckons; None where it knows no price
+    usd_per_output_token: float | None = None
 
 
 class RunClaim(_Strict):

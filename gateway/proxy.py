@@ -50,6 +50,20 @@ def litellm_config(config: Config, user_file: Mapping[str, Any]) -> dict[str, An
     }
 
 
+def prices(url: str, master_key: str) -> dict[str, tuple[float | None, float | None]]:
+    """Deployment id → US dollars per input and output token, as LiteLLM reckons them; empty when it does not tell.
+
+    LiteLLM sends no cost with a stream, nor for one that broke.
+    """
+    request = urllib.request.Request(f"{url}/v1/model/info", headers={"Authorization": f"Bearer {master_key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            models = [model["model_info"] for model in json.load(answer)["data"]]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {model["id"]: (model.get("input_cost_per_token"), model.get("output_cost_per_token")) for model in models}
+
+
 def warm_up_groups(config: Config) -> dict[str, dict[str, Any]]:
     """A model group for warming up each AWS profile: that profile's first deployment, without limits."""
     groups: dict[str, dict[str, Any]] = {}

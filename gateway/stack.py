@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway import aws, keys, proxy
 from gateway.child import Child, listening
-from gateway.settings import CONFIG_DIR, Config, ConfigError, Patterns, load_config, load_patterns
+from gateway.settings import CONFIG_DIR, MASTER_KEY, Config, ConfigError, Patterns, load_config, load_patterns
 
 Say = Callable[[str], None]
 
@@ -41,6 +41,7 @@ class Stack:
         self.url = f"http://{proxy.HOST}:{self.config.litellm.port}"
         self.gateway: Child | None = None
         self.warm_ups = 0
+        self.prices: dict[str, tuple[float | None, float | None]] = {}
         self._aws: Child | None = None
         self._directory: Path | None = None
 
@@ -55,6 +56,7 @@ class Stack:
             if with_gateway:
                 self.keys = keys.find_or_make(keys.key_names(self.patterns), os.environ)
                 self._start_gateway(logs, say, url)
+                self.prices = proxy.prices(self.url, self.keys[MASTER_KEY])
         except BaseException:
             self.stop()
             raise

@@ -6,7 +6,8 @@ import time
 
 SAME_CLOCK_S = 0.05  # clocks closer than this are left alone: a message takes some milliseconds too
 
-_anchor = time.time() - time.perf_counter()
+_wall = time.time() - time.perf_counter()
+_anchor = _wall
 
 
 def now() -> float:
@@ -22,5 +23,5 @@ def follow(master_now: float) -> None:
 
 
 def step_ms() -> float:
-    """By how much the wall clock has moved away from the monotonic one since the start of this process."""
-    return (time.time() - now()) * 1000
+    """By how much this machine's wall clock has moved away from the monotonic one since this process started."""
+    return (time.time() - time.perf_counter() - _wall) * 1000

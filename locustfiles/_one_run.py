@@ -36,6 +36,7 @@ from locustfiles._redaction import text_without_secrets
 from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
+CLOCK_STEP_MS = 500.0  # worth a note; less is what time servers do all day
 STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it stops; what was due then is not sent
 
 
@@ -79,6 +80,7 @@ class OneRun:
         self.late_workers: set[str] = set()
         self.plan: Plan | None = None
         self._log_size: int | None = None
+        self._check: dict[str, Any] = {}
         self._sent = 0
         self._arrived: dict[str, int] = {}  # worker → how many of its records are here
         self._finished: dict[str, dict[str, Any]] = {}  # worker → its own last word
@@ -160,6 +162,9 @@ class OneRun:
                 self.notes.append(f"Worker {worker} was lost: {arrived} of its records arrived, the rest is missing.")
             elif last_word["count"] != arrived:
                 self.notes.append(f"Worker {worker} sent {last_word['count']} records, and {arrived} arrived.")
+        self._check = self._self_check()
+        if abs(step_ms := self._check["clock_step_ms"] or 0.0) > CLOCK_STEP_MS:
+            self.notes.append(f"The wall clock was set by {step_ms / 1000:+.1f} s; the records' times go on unmoved.")
         for worker in sorted(self.late_workers):
             self.notes.append(f"Worker {worker} joined late and had no part in the schedule.")
         if self._stack.evidence == "embedded":
@@ -238,13 +243,15 @@ class OneRun:
                     profile=entry.litellm_params.aws_profile_name,
                     account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
                     rpm=entry.quota_rpm,
+                    usd_per_input_token=self._stack.prices.get(deployment, (None, None))[0],
+                    usd_per_output_token=self._stack.prices.get(deployment, (None, None))[1],
                 )
                 for deployment, entry in config.deployments()
             ),
             fallbacks=config.router_settings.stand_ins(),
             claims=self._claims(),
             notes=tuple(self.notes),
-            self_check=self._self_check() if ended_at else {},
+            self_check=self._check,
             settings=_folder.settings({"config.yaml": files.config, "patterns.yaml": files.patterns}),
         )
         _folder.write_run(self.folder, self.run)
