@@ -79,6 +79,9 @@ SHORTER = {
     "uv run locust --headless --traffic sustained": (
         "locust -f locustfiles/account_sharding.py --headless --traffic sustained -t 4s"
     ),
+    # Hundreds of megabytes that nothing but one benchmark wants.
+    "uv tool install aiperf": "uv tool install --help",
+    "uv tool install --python 3.12 inference-perf": "uv tool install --help",
     # Benchmarks measure for minutes, and a busy machine would only spoil their figures.
     "uv run python -m tests.benchmarks.analysis_million": "python -m tests.benchmarks.analysis_million 2000",
     "uv run python -m tests.benchmarks.embedded_insights": (
