@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from analysis.metrics import Distribution, Proportion, RegionRow
 from analysis.model import Outcome, Run
-from analysis.windows import WINDOW_S, WindowRow
+from analysis.windows import WINDOW_S, Windows
 from analysis.wording import count, percent, seconds
 
 TIMELINE_COLUMNS = ("side", "consumer", "outcome", "deployment", "intended_at", "started_at", "latency_ms")
@@ -337,30 +337,32 @@ def _faults(faults: Sequence[Mapping[str, Any]], scale: Scale, begin: float, hei
     return marks
 
 
-def windows(title: str, lines: Sequence[WindowRow]) -> Figure | None:
+def windows(title: str, seen: Windows) -> Figure | None:
     """What each quota let through in each of its windows, against the quota. Of use from the second window on."""
-    names = sorted({name for line in lines for name in line.quotas})
-    if len(lines) < 2 or not names:
+    if all(len(chain.windows) < 2 for chain in seen.chains):
         return None
-    row, step, marks, words = 66, 100 / len(lines), [], []
-    for place, name in enumerate(names):
+    row, marks, words = 66, [], []
+    for place, chain in enumerate(seen.chains):
         top = place * row
-        served = [line.served.get(name, 0) for line in lines]
-        most = max(max(served), max(line.quotas.get(name, 0) for line in lines)) or 1
+        served = [window.served for window in chain.windows] or [0]
+        most = max(*served, chain.quota_rpm)
         per_window = count(served[0]) if len(set(served)) == 1 else f"{count(min(served))} to {count(max(served))}"
-        value = f"{per_window} a window · quota {count(lines[0].quotas.get(name))}"
-        words.append(f"{name}: {value}")
-        marks += _line_of_text(top + 12, name, value)
-        for window, (line, n) in enumerate(zip(lines, served, strict=True)):
-            left, width, height = (window + 0.1) * step, 0.8 * step, 36 * n / most
-            says = f"{_clock(line.starts_at)} {name}: {count(n)} of {count(line.offered)} offered"
-            marks.append(_rect(left, width, top + 56 - height, height, "answered", says))
-            if quota := line.quotas.get(name):
-                marks.append(_rect(left, width, top + 55 - 36 * quota / most, 1.5, "ink"))
+        value = f"{per_window} a window · quota {count(chain.quota_rpm)}"
+        words.append(f"{chain.name}: {value}")
+        marks += _line_of_text(top + 12, chain.name, value)
+        step, line = 100 / len(served), top + 55 - 36 * chain.quota_rpm / most
+        for number, window in enumerate(chain.windows):
+            left, width, height = (number + 0.1) * step, 0.8 * step, 36 * window.served / most
+            says = f"{_clock(window.starts_at)} {chain.name}: {count(window.served)} of {count(window.offered)} offered"
+            marks += [
+                _rect(left, width, top + 56 - height, height, "answered", says),
+                _rect(left, width, line, 1.5, "ink"),
+            ]
     return Figure(
         title,
-        _svg(marks, row * len(names) - 6, f"{title}. {'; '.join(words)}"),
-        f"{count(len(lines))} windows, from {_clock(lines[0].starts_at)} UTC. The line is the quota.",
+        _svg(marks, row * len(seen.chains) - 6, f"{title}. {'; '.join(words)}"),
+        "A bar for each window: it opens with the first request that is served, and lasts a minute. "
+        "The line is the quota.",
     )
 
 

@@ -174,7 +174,7 @@ def _figures(
                 for row in consumers
             },
         ),
-        *(charts.windows(name, seen.rows) for name, seen in quotas if seen),
+        *(charts.windows(name, seen) for name, seen in quotas if seen),
     ]
 
 

@@ -60,25 +60,25 @@ def tables(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[RenderableTyp
         yield _served(here)
     if "regions_at_least" in claims:
         yield _regions(here, "Region")
-    for name, seen in _quotas(run, pattern, rows):
-        if len(seen.rows) > 1:
-            yield _windows(name, seen)
+    for chain in _chains(run, pattern, rows):
+        if len(chain.windows) > 1:
+            yield _windows(chain)
 
 
-def _quotas(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[tuple[str, windows.Windows]]:
-    """The quotas that the pattern's claims are about, by consumer or model group."""
+def _chains(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[windows.Chain]:
+    """The quotas that the pattern's claims are about."""
     tenants = [tenant for tenant in run.consumers if tenant.pattern == pattern]
     for claim in run.claims:
         if claim.pattern != pattern:
             continue
         meant = [tenant for tenant in tenants if not claim.consumers or tenant.name in claim.consumers]
-        found: list[tuple[str, windows.Windows | None]] = []
+        found: list[windows.Windows | None] = []
         if claim.claim == "limited_to_quota":
-            found = [(tenant.name, windows.consumer_windows(run, rows, tenant)) for tenant in meant]
+            found = [windows.consumer_windows(run, rows, tenant) for tenant in meant]
         elif claim.claim == "primaries_filled":
             groups = dict.fromkeys(tenant.model for tenant in meant)
-            found = [(group, windows.deployment_windows(run, rows, group)) for group in groups]
-        yield from ((name, seen) for name, seen in found if seen)
+            found = [windows.deployment_windows(run, rows, group) for group in groups]
+        yield from (chain for seen in found if seen for chain in seen.chains)
 
 
 _WITH_OWN_TABLE = {"primaries_filled", "overflow_answered_by_fallback", "regions_at_least"}
@@ -157,21 +157,21 @@ def _served(rows: pd.DataFrame) -> Table:
     return table
 
 
-def _windows(name: str, seen: windows.Windows) -> Table:
-    """Admitted against configured; of many windows the last ones, and those that do not hold."""
-    table = _table(f"Window of {name} (UTC)", "Offered", "Served", "Quota", "")
-    told = [row for row in seen.rows[:-_WINDOWS] if not row.holds][:_WINDOWS] + list(seen.rows[-_WINDOWS:])
-    if left_out := len(seen.rows) - len(told):
+def _windows(chain: windows.Chain) -> Table:
+    """Admitted against configured; of many windows the last ones, and those that are not as they should be."""
+    table = _table(f"Window of {chain.name} (UTC)", "Offered", "Served", "Quota", "")
+    off = [window for window in chain.windows[:-_WINDOWS] if not chain.holds(window)]
+    told = [*off[:_WINDOWS], *chain.windows[-_WINDOWS:]]
+    if left_out := len(chain.windows) - len(told):
         table.add_row(Text(f"{plural(left_out, 'earlier window')}", style="dim"))
-    for row in told:
-        served, quota = sum(row.served.values()), sum(row.quotas.values())
-        right = row.holds or seen.answer is Answer.PASS
-        share = metrics.Proportion(min(served, quota), quota)
+    for window in told:
+        right = chain.holds(window)
+        share = metrics.Proportion(min(window.served, chain.quota_rpm), chain.quota_rpm)
         table.add_row(
-            f"{datetime.fromtimestamp(row.starts_at, UTC):%H:%M:%S}",
-            count(row.offered),
-            Text(count(served), style="" if right else "red"),
-            count(quota),
+            f"{datetime.fromtimestamp(window.starts_at, UTC):%H:%M:%S}",
+            count(window.offered),
+            Text(count(window.served), style="" if right else "red"),
+            count(chain.quota_rpm),
             _bar(share, "cyan" if right else "red"),
         )
     return table

@@ -27,6 +27,7 @@ from analysis.model import (
     RunClaim,
     RunConsumer,
     Verdict,
+    worst,
 )
 from analysis.wording import UNKNOWN, clock, listing, plural
 
@@ -219,8 +220,8 @@ def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame)
     overflow = requests[~(answered & requests["deployment"].isin(list(primaries)))]
     by_fallback = overflow[(overflow["outcome"] == Outcome.ANSWERED) & overflow["deployment"].isin(stand_ins)]
     limited = [seen for group in groups if (seen := windows.deployment_windows(run, rows, group)) is not None]
-    over_quota = sum(seen.offered - seen.expected for seen in limited)
-    n = max(len(overflow), over_quota)
+    excess = sum(chain.excess for seen in limited for chain in seen.chains if chain.answer is Answer.FAIL)
+    n = len(overflow) + excess
     whom = listing(stand_ins) or "a fallback"
     expected = f"{n:,} of {n:,} answered by {whom}"
     observed = f"{len(by_fallback):,} of {n:,} answered by {whom}"
@@ -237,8 +238,8 @@ def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame)
         if not stand_ins:
             reason = f"No fallback is configured for {listing(groups)}. {reason}"
         return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(rest))
-    if by_fallback.empty:
-        reason = f"The primaries answered {plural(len(requests), 'request')}, {over_quota:,} more than they may."
+    if excess:
+        reason = f"The primaries answered {plural(len(requests), 'request')}, {excess:,} more than they may."
         return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(requests))
     return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(by_fallback))
 
@@ -255,26 +256,34 @@ def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
         reason = f"{listing(unlimited)} has no quota_rpm, nor has its model group an rpm."
         return _unknown(claim, sentence, "", 0, reason)
     expected = "; ".join(
-        f"{name}: {seen.expected:,} let through, {seen.offered - seen.expected:,} refused by the gateway"
-        for name, seen in limited.items()
-    )
-    n = sum(seen.offered for seen in limited.values())
-    if not n:
-        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
-    observed = "; ".join(
-        f"{name}: {seen.served:,} let through, {seen.offered - seen.served:,} refused by the gateway"
+        f"{name}: at most {sum(chain.quota_rpm for chain in seen.chains):,} let through a window, the rest refused"
         for name, seen in limited.items()
     )
     requests = _of(rows, set(names), None, claim.pattern)
-    broken = requests[requests["outcome"].isin([Outcome.FAILED, Outcome.REFUSED_BY_BEDROCK])]
+    n = len(requests)
+    if not n:
+        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
     refused = requests[requests["outcome"] == Outcome.REFUSED_BY_GATEWAY]
-    evidence = _files(rows) + _ids(requests[requests["outcome"] == Outcome.ANSWERED])
+    sent, lost = (part["consumer"].value_counts() for part in (requests, refused))
+    observed = "; ".join(
+        f"{name}: {sent[name] - lost[name]:,} let through, {lost[name]:,} refused by the gateway" for name in names
+    )
+    answered = requests[requests["outcome"] == Outcome.ANSWERED]
+    broken = requests[requests["outcome"].isin([Outcome.FAILED, Outcome.REFUSED_BY_BEDROCK])]
     if len(broken):
         reason = f"Not by the gateway's quota: {_why(broken)}"
         return _fail(claim, sentence, observed + _what_else(broken), expected, n, reason, _files(rows) + _ids(broken))
-    if refused.empty and all(seen.offered == seen.expected for seen in limited.values()):
+    by_group = [tenant.name for tenant in tenants if tenant.quota_rpm is None]
+    members = [chain.name for seen in limited.values() for chain in seen.chains]
+    elsewhere = answered[answered["consumer"].isin(by_group) & ~answered["deployment"].isin(members)]
+    if len(elsewhere):
+        whom = listing(sorted({str(name) or "nobody known" for name in elsewhere["deployment"]}))
+        reason = f"{plural(len(elsewhere), 'request')} over the quota answered by {whom}, and not refused."
+        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(elsewhere))
+    if refused.empty and not any(chain.excess for seen in limited.values() for chain in seen.chains):
         reason = f"{listing(names)} never asked for more than the quota. Send more than it allows."
         return _unknown(claim, sentence, "something over the quota", n, reason, observed)
+    evidence = _files(rows) + _ids(answered)
     return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
 
 
@@ -306,7 +315,7 @@ def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdic
         reason = f"{listing(apart)} sent nothing while {who} was over its quota, so isolation was not put to the test."
         return _unknown(claim, sentence, expected, n, reason, observed)
     if len(bad):
-        greedy = [tenant.name for tenant in tenants if _over_own_quota(run, rows, tenant)]
+        greedy = [tenant.name for tenant in tenants if _windows_over_quota(run, rows, tenant)]
         reason = _why(bad)
         if set(bad["outcome"]) == {Outcome.REFUSED_BY_GATEWAY} and set(bad["consumer"]) <= set(greedy):
             reason = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell. {reason}"
@@ -363,58 +372,55 @@ def _by_windows(
     found: list[windows.Windows],
     evidence: tuple[str, ...],
 ) -> Verdict:
-    off = [row for seen in found for row in seen.rows if not row.holds]
-    answers = [seen.answer for seen in found]
-    if all(answer is Answer.PASS for answer in answers):
+    answer = worst([seen.answer for seen in found])
+    if answer is Answer.PASS:
         return _pass(claim, sentence, observed, expected, n, evidence)
-    first = off[0]
-    where = f"In the window from {clock(first.starts_at)}: {_served_text(first)} of {first.offered:,} offered, "
-    reason = f"{where}where the quota makes it {first.expected:,}."
-    if Answer.FAIL in answers:
+    chain = next(chain for seen in found for chain in seen.chains if chain.answer is answer)
+    reason = _what_is_off(chain)
+    if answer is Answer.FAIL:
         return _fail(claim, sentence, observed, expected, n, reason, evidence)
     edge = "Requests at the very edge of a quota window may count in either; run it again."
     return _unknown(claim, sentence, expected, n, f"{reason} {edge}", observed, evidence)
 
 
+def _what_is_off(chain: windows.Chain) -> str:
+    for window in chain.windows:
+        if not chain.holds(window):
+            counts = f"{chain.name} {window.served:,} of {window.offered:,} offered"
+            due = chain.expected(window)
+            return f"In the window from {clock(window.starts_at)}: {counts}, where the quota makes it {due:,}."
+    return f"{chain.name} turned requests away before its quota was used up, or after it was free again."
+
+
 def _windows_text(seen: windows.Windows) -> str:
-    served: dict[str, int] = {}
-    for row in seen.rows:
-        for name, count in row.served.items():
-            served[name] = served.get(name, 0) + count
-    parts = ", ".join(f"{name} {count:,}" for name, count in served.items())
-    return f"{parts} of {seen.offered:,} in {plural(len(seen.rows), 'window')}"
+    parts = ", ".join(f"{chain.name} {chain.served:,}" for chain in seen.chains)
+    most = max(len(chain.windows) for chain in seen.chains)
+    return f"{parts} of {seen.offered:,} in {plural(most, 'window')}"
 
 
 def _quota_text(seen: windows.Windows) -> str:
-    quotas = seen.rows[0].quotas if seen.rows else {}
-    limits = ", ".join(f"{name} at most {rpm:,}" for name, rpm in quotas.items())
-    return f"{seen.expected:,} of {seen.offered:,} ({limits} a window)"
-
-
-def _served_text(row: windows.WindowRow) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in row.served.items())
+    limits = listing([f"{chain.name} at most {chain.quota_rpm:,}" for chain in seen.chains])
+    return f"{limits} a window; the rest elsewhere, while they are full"
 
 
 def _times_over_quota(run: Run, rows: pd.DataFrame, noisy: list[RunConsumer]) -> list[tuple[float, float]] | None:
     """When a noisy neighbour asked for more than its quota, window by window; None: it never did."""
     spans = [
-        (row.starts_at, row.starts_at + windows.WINDOW_S)
+        (window.starts_at, window.starts_at + windows.WINDOW_S)
         for tenant in noisy
-        if (seen := windows.consumer_windows(run, rows, tenant)) is not None
-        for row in seen.rows
-        if row.offered > row.expected
+        for window in _windows_over_quota(run, rows, tenant)
     ]
     return spans or None
+
+
+def _windows_over_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> list[windows.Window]:
+    seen = windows.consumer_windows(run, rows, tenant)
+    return [window for chain in seen.chains for window in chain.over_quota()] if seen else []
 
 
 def _overlaps(times: pd.Series, spans: Iterable[tuple[float, float]]) -> bool:
     tolerance = windows.TOLERANCE_S
     return any(times.between(start - tolerance, end + tolerance).any() for start, end in spans)
-
-
-def _over_own_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> bool:
-    seen = windows.consumer_windows(run, rows, tenant)
-    return seen is not None and any(row.offered > row.expected for row in seen.rows)
 
 
 def _shared_accounts(by_account: Mapping[str, Mapping[str, int]]) -> set[str]:
@@ -475,9 +481,7 @@ def _one_of_each(matched: pd.DataFrame) -> tuple[str, ...]:
     return _ids(matched.drop_duplicates(["account_id", "inference_region"]))
 
 
-def _pass(
-    claim: RunClaim, sentence: str, observed: str, expected: str, n: int, evidence: tuple[str, ...]
-) -> Verdict:
+def _pass(claim: RunClaim, sentence: str, observed: str, expected: str, n: int, evidence: tuple[str, ...]) -> Verdict:
     return Verdict(claim.pattern, sentence, Answer.PASS, observed, expected, n, "", evidence)
 
 

@@ -1,72 +1,93 @@
-"""Quota windows: what was offered and what was let through, in each of them.
+"""Quota windows: what was served and what was turned away in each of them, and whether a sound gateway can explain it.
 
-LiteLLM counts in two ways (read in its 1.106 source): a deployment's rpm by the minute of the clock, and a key's rpm in
-a window of 60 s that opens with the key's first request and again with the first one after it has run out. Both clocks
-are the gateway's and cut to whole seconds, so a client cannot know to which window a request near an edge belongs.
-`check` therefore asks whether edges exist, within `TOLERANCE_S` of where they should be, that explain what was seen.
+LiteLLM counts a deployment's rpm and a key's rpm alike (read in its 1.106 source): a count begins with the first
+request that it serves, is kept for 60 s, and begins anew with the next one it serves after that. So every deployment
+and every key has a chain of windows of its own; the minutes of the clock play no part.
+
+- Deployments, `Router._update_usage` and `_pre_call_checks`: a request is counted when a deployment is chosen for it,
+  and one that is full is not chosen. When all of a group are full, the request falls back or is refused.
+- Keys, `_PROXY_MaxParallelRequestsHandler_v3`: the same, on a clock cut to whole seconds, so up to 1 s less.
+
+A client knows when it sent a request, and not when or in which order the gateway counted it. What it saw is therefore
+held against every chain of windows that such a gateway can have had if it counted each request within `TOLERANCE_S`:
+no window may have served more than the quota, and what was turned away must have come while a window was full.
 """
 
 from __future__ import annotations
 
+import heapq
+import math
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.metrics import sent
-from analysis.model import Answer, Outcome, Run, RunConsumer
+from analysis.model import Answer, Outcome, Run, RunConsumer, worst
 
 WINDOW_S = 60.0
-TOLERANCE_S = 2.0
+TOLERANCE_S = 2.0  # between a request's start and its being counted, at most
 _ENOUGH_WINDOWS = 3  # from here on, edges that explain every window are no coincidence
+
+_Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class WindowRow:
-    """One quota window: its edges by the client's clock."""
+class Window:
+    """One quota window, by the client's clock."""
 
     starts_at: float
-    offered: int
-    served: Mapping[str, int]  # by deployment, or by the consumer itself
-    quotas: Mapping[str, int]
+    served: int
+    turned_away: int  # meanwhile: refused, or answered by a fallback
 
     @property
-    def expected(self) -> int:
-        return min(self.offered, sum(self.quotas.values()))
+    def offered(self) -> int:
+        return self.served + self.turned_away
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The windows of one deployment or key, one after another."""
+
+    name: str
+    quota_rpm: int
+    windows: tuple[Window, ...]
+    answer: Answer  # PASS: a sound gateway explains them; UNKNOWN: it may, it hangs on requests at an edge; FAIL: never
 
     @property
-    def holds(self) -> bool:
-        total = sum(self.served.values())
-        return total == self.expected and all(n <= self.quotas[name] for name, n in self.served.items())
+    def served(self) -> int:
+        return sum(window.served for window in self.windows)
+
+    @property
+    def excess(self) -> int:
+        """How many more it served than it may."""
+        return sum(max(0, window.served - self.quota_rpm) for window in self.windows)
+
+    def expected(self, window: Window) -> int:
+        return min(window.offered, self.quota_rpm)
+
+    def holds(self, window: Window) -> bool:
+        return window.served == self.expected(window)
+
+    def over_quota(self) -> list[Window]:
+        """The windows in which more was offered than the quota allows."""
+        return [window for window in self.windows if window.offered > self.quota_rpm]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Requests of one quota in the order of time, and the windows that they nominally fall in."""
+    """What one quota was asked for: that of a key, or those of all the deployments of a model group."""
 
-    rows: tuple[WindowRow, ...]
-    answer: Answer  # PASS: every window holds; UNKNOWN: it hangs on requests at an edge
-
-    @property
-    def offered(self) -> int:
-        return sum(row.offered for row in self.rows)
+    offered: int
+    chains: tuple[Chain, ...]
 
     @property
-    def served(self) -> int:
-        return sum(sum(row.served.values()) for row in self.rows)
-
-    @property
-    def expected(self) -> int:
-        return sum(row.expected for row in self.rows)
-
-
-def quota_of(run: Run, consumer: RunConsumer) -> int | None:
-    """Requests a minute: the key's own quota, else that of its model group when all its deployments have one."""
-    if consumer.quota_rpm is not None or consumer.route == "direct":
-        return consumer.quota_rpm
-    quotas = group_quotas(run, consumer.model)
-    return sum(quotas.values()) if quotas else None
+    def answer(self) -> Answer:
+        return worst([chain.answer for chain in self.chains])
 
 
 def group_quotas(run: Run, group: str) -> dict[str, int] | None:
@@ -86,109 +107,129 @@ def deployment_windows(run: Run, rows: pd.DataFrame, group: str) -> Windows | No
     here = requests[(requests["model_asked"] == group) | (answered & requests["deployment"].isin(list(quotas)))]
     codes = pd.Index(list(quotas)).get_indexer(here["deployment"].astype(object))
     codes[(here["outcome"] != Outcome.ANSWERED).to_numpy()] = -1
-    return _windows(here["started_at"].to_numpy(), codes, quotas, by_clock=True)
+    return _windows(here["started_at"].to_numpy(), codes, quotas)
 
 
 def consumer_windows(run: Run, rows: pd.DataFrame, consumer: RunConsumer) -> Windows | None:
-    """What a consumer asked for and was let through, answered or not. None: it has no quota."""
-    quota = quota_of(run, consumer)
-    if quota is None:
-        return None
+    """What a consumer was let through, answered or not: by its key's quota, else by its group's. None: it has none."""
+    if consumer.quota_rpm is None:
+        return None if consumer.route == "direct" else deployment_windows(run, rows, consumer.model)
     here = sent(rows)
     here = here[(here["pattern"] == consumer.pattern) & (here["consumer"] == consumer.name)]
     codes = np.where(here["outcome"] == Outcome.REFUSED_BY_GATEWAY, -1, 0)
-    by_clock = consumer.quota_rpm is None
-    return _windows(here["started_at"].to_numpy(), codes, {consumer.name: quota}, by_clock=by_clock)
+    return _windows(here["started_at"].to_numpy(), codes, {consumer.name: consumer.quota_rpm})
 
 
-def _windows(times: np.ndarray, codes: np.ndarray, quotas: Mapping[str, int], *, by_clock: bool) -> Windows:
+def _windows(times: _Times, codes: NDArray[np.int_], quotas: Mapping[str, int]) -> Windows:
+    """`codes`: the place of who served each request among the quotas; -1: nobody of them."""
     order = np.argsort(times, kind="stable")
-    history = _History(times[order], codes[order], quotas)
-    cuts, starts = _clock_cuts(history) if by_clock else _key_cuts(history)
-    rows = tuple(
-        WindowRow(starts_at, int(end - begin), history.served(begin, end), quotas)
-        for starts_at, begin, end in zip(starts, cuts[:-1], cuts[1:], strict=True)
-        if end > begin
-    )
-    return Windows(rows, _check(history, rows, by_clock))
+    times, codes = times[order], codes[order]
+    away = times[codes == -1]
+    chains = (_chain(name, rpm, times[codes == place], away) for place, (name, rpm) in enumerate(quotas.items()))
+    return Windows(len(times), tuple(chains))
 
 
-class _History:
-    """Requests of one quota, sorted by time, with running counts of who served them."""
-
-    def __init__(self, times: np.ndarray, codes: np.ndarray, quotas: Mapping[str, int]) -> None:
-        self.times = times
-        self.names = list(quotas)
-        self.limits = np.array(list(quotas.values()), dtype="int64")
-        served = codes[:, None] == np.arange(len(self.names))
-        self.counts = np.vstack([np.zeros(len(self.names), dtype="int64"), served.cumsum(axis=0)])
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def served(self, begin: int, end: int) -> dict[str, int]:
-        return {name: int(n) for name, n in zip(self.names, self.counts[end] - self.counts[begin], strict=True)}
-
-    def ends_that_hold(self, begin: int, first: int, last: int) -> np.ndarray:
-        """Those of the cuts first … last at which a window from `begin` has served what it had to."""
-        ends = np.arange(first, last + 1)
-        served = self.counts[first : last + 1] - self.counts[begin]
-        expected = np.minimum(ends - begin, self.limits.sum())
-        return ends[(served <= self.limits).all(axis=1) & (served.sum(axis=1) == expected)]
+def _chain(name: str, quota: int, served: _Times, away: _Times) -> Chain:
+    """The windows of who `served` these requests while all like it turned those `away`."""
+    begins = _run_out(served)
+    if _holds(served, away, quota, begins):
+        return Chain(name, quota, _told(served, away, quota, begins), Answer.PASS)
+    explained = _explanation(served, away, quota)
+    if explained is not None and len(explained) >= _ENOUGH_WINDOWS:
+        return Chain(name, quota, _told(served, away, quota, explained), Answer.PASS)
+    # As they should have been: whoever is turned away with no window open would have opened one.
+    all_times = np.sort(np.concatenate([served, away]))
+    starts = all_times[_run_out(all_times)]
+    windows = zip(starts.tolist(), _counts(served, starts).tolist(), _counts(away, starts).tolist(), strict=True)
+    answer = Answer.FAIL if explained is None else Answer.UNKNOWN
+    return Chain(name, quota, tuple(Window(*window) for window in windows), answer)
 
 
-def _clock_cuts(history: _History) -> tuple[np.ndarray, np.ndarray]:
-    """Where each minute begins in the history, with the end after the last one, and when that is."""
-    if not len(history):
-        return np.zeros(1, dtype="int64"), np.zeros(0)
-    minutes = np.arange(history.times[0] // WINDOW_S, history.times[-1] // WINDOW_S + 1)
-    starts = minutes * WINDOW_S
-    return np.append(np.searchsorted(history.times, starts), len(history)), starts
+def _run_out(times: _Times) -> list[int]:
+    """Where windows begin that are as long as they should be, each with the first request after the one before."""
+    begins = [0] if len(times) else []
+    while begins and (following := int(np.searchsorted(times, times[begins[-1]] + WINDOW_S))) < len(times):
+        begins.append(following)
+    return begins
 
 
-def _key_cuts(history: _History) -> tuple[np.ndarray, np.ndarray]:
-    cuts = [0]
-    while cuts[-1] < len(history):
-        cuts.append(int(np.searchsorted(history.times, history.times[cuts[-1]] + WINDOW_S)))
-    return np.array(cuts), history.times[cuts[:-1]]
-
-
-def _check(history: _History, rows: tuple[WindowRow, ...], by_clock: bool) -> Answer:
-    if all(row.holds for row in rows):
-        return Answer.PASS
-    if len(rows) >= _ENOUGH_WINDOWS:
-        return Answer.PASS if _explained(history, by_clock) else Answer.FAIL
-    return Answer.UNKNOWN if _hangs_on_an_edge(history, by_clock) else Answer.FAIL
-
-
-def _hangs_on_an_edge(history: _History, by_clock: bool) -> bool:
-    """Whether the totals would be right if requests near an edge of a window were counted in its neighbour."""
-    first, last = history.times[0], history.times[-1]
-    if by_clock:
-        edges = np.arange(first // WINDOW_S, last // WINDOW_S + 2) * WINDOW_S
-        windows = (last + TOLERANCE_S) // WINDOW_S - (first - TOLERANCE_S) // WINDOW_S + 1
-    else:  # the first one opened with the very first request, and so has one edge only
-        edges = history.times[_key_cuts(history)[0][:-1]] + WINDOW_S
-        windows = (last - first + TOLERANCE_S) // WINDOW_S + 1
-    if np.abs(history.times[:, None] - edges).min() > TOLERANCE_S:
+def _holds(served: _Times, away: _Times, quota: int, begins: list[int]) -> bool:
+    """Whether no window served more than the quota, and each request turned away came while one was full."""
+    sizes = np.diff([*begins, len(served)])
+    if (sizes > quota).any():
         return False
-    served, offered, quota = history.counts[-1], len(history), history.limits.sum()
-    fits = (served <= history.limits * windows).all()
-    return bool(fits and min(offered, quota) <= served.sum() <= min(offered, quota * windows))
+    opened = np.array(begins, dtype="int64")[sizes == quota]
+    if not len(opened):
+        return not len(away)
+    latest = np.searchsorted(_full_from(served, quota, opened), away, side="right") - 1
+    return bool((latest >= 0).all() and (away <= served[opened[latest]] + WINDOW_S).all())
 
 
-def _explained(history: _History, by_clock: bool) -> bool:
-    """Whether cuts exist, each near an edge, between which every window holds."""
-    reached = {0}
-    edge = (history.times[0] // WINDOW_S) * WINDOW_S
-    while reached:
-        edge += WINDOW_S
-        following: set[int] = set()
-        for begin in reached:
-            end_at = edge if by_clock else history.times[begin] + WINDOW_S
-            first, last = np.searchsorted(history.times, [end_at - TOLERANCE_S, end_at + TOLERANCE_S])
-            following.update(history.ends_that_hold(begin, max(int(first), begin), int(last)).tolist())
-        if len(history) in following:
-            return True
-        reached = following
-    return False
+def _told(served: _Times, away: _Times, quota: int, begins: list[int]) -> tuple[Window, ...]:
+    """The windows that explain everything. What was turned away near an edge is told of the one that was full."""
+    sizes = np.diff([*begins, len(served)])
+    turned_away = np.zeros(len(sizes), dtype="int64")
+    full = sizes == quota
+    turned_away[full] = _counts(away, _full_from(served, quota, np.array(begins, dtype="int64")[full]))
+    windows = zip(served[begins].tolist(), sizes.tolist(), turned_away.tolist(), strict=True)
+    return tuple(Window(*window) for window in windows)
+
+
+def _full_from(served: _Times, quota: int, opened: NDArray[np.int64]) -> _Times:
+    """From when on the windows that opened there may have been full."""
+    return served[opened + quota - 1] - TOLERANCE_S
+
+
+def _counts(times: _Times, starts: _Times) -> NDArray[np.int64]:
+    """How many of the times lie between each start and the next."""
+    return np.diff(np.append(np.searchsorted(times, starts), len(times)))
+
+
+def _explanation(served: _Times, away: _Times, quota: int) -> list[int] | None:
+    """Where windows may have begun, each edge within the tolerance, so that all is explained; None: nowhere.
+
+    One pass over what was served, in which `until` is the time up to which everything turned away is explained, at
+    best, when a window begins there: the later, the better, whatever comes after. As no two requests are told apart
+    but by whether they were served, the order in which they were counted may be taken to be that of their starts.
+    """
+    n, turned_away = len(served), away.tolist()
+    if not n:
+        return None if turned_away else []
+    earliest_end = np.searchsorted(served, served + WINDOW_S - TOLERANCE_S).tolist()
+    latest_end = np.searchsorted(served, served + WINDOW_S + TOLERANCE_S, side="right").tolist()
+    times = served.tolist()
+    after_full: dict[int, tuple[float, int]] = {}  # where a full window ends → until, its begin
+    coming: deque[tuple[int, int, float, int]] = deque()  # windows with room left: first end, last end, until, begin
+    ending: list[tuple[float, int, int]] = []  # those that may end here: -until, last end, begin
+    came_from: dict[int, int] = {}
+    until = -math.inf
+    for begin in range(n + 1):
+        while coming and coming[0][0] <= begin:
+            _, last, so_far, since = coming.popleft()
+            heapq.heappush(ending, (-so_far, last, since))
+        while ending and ending[0][1] < begin:
+            heapq.heappop(ending)
+        if begin:
+            reached = [after_full.pop(begin)] if begin in after_full else []
+            reached += [(-ending[0][0], ending[0][2])] if ending else []
+            if not reached:
+                continue
+            until, came_from[begin] = max(reached)
+        unexplained = bisect_right(turned_away, until)
+        if begin == n:
+            return _way(came_from, n) if unexplained == len(turned_away) else None
+        end = begin + quota
+        if earliest_end[begin] <= end <= latest_end[begin]:
+            full_from = times[end - 1] - TOLERANCE_S
+            if unexplained == len(turned_away) or full_from <= turned_away[unexplained]:
+                after_full[end] = (times[begin] + WINDOW_S + TOLERANCE_S, begin)
+        coming.append((earliest_end[begin], min(latest_end[begin], end - 1), until, begin))
+    return None
+
+
+def _way(came_from: Mapping[int, int], end: int) -> list[int]:
+    begins = []
+    while end:
+        end = came_from[end]
+        begins.append(end)
+    return begins[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -191,12 +192,13 @@ def test_windows_stand_beside_their_quota_from_the_second_one_on() -> None:
     run = synthetic.sustained(6500, minutes=3)
     seen = windows.deployment_windows(run.run, rows_of(run, "fallback"), "fallback-primary")
     assert seen is not None
-    figure = charts.windows("Quota windows", seen.rows)
-    served = sum(row.served["fallback-primary"] for row in seen.rows)
+    (chain,) = seen.chains
+    figure = charts.windows("Quota windows", seen)
     told = [says(bar) for bar in elements(figure, "rect", "answered")]
-    assert sum(int(text.split(": ")[1].split()[0].replace(",", "")) for text in told) == served
-    assert len(elements(figure, "rect", "ink")) == 3
-    assert charts.windows("Quota windows", seen.rows[:1]) is None
+    assert sum(int(text.split(": ")[1].split()[0].replace(",", "")) for text in told) == chain.served
+    assert len(elements(figure, "rect", "ink")) == len(chain.windows) == 3
+    once = replace(seen, chains=(replace(chain, windows=chain.windows[:1]),))
+    assert charts.windows("Quota windows", once) is None
 
 
 # --- texts of others ----------------------------------------------------------------------------------------------

@@ -80,9 +80,10 @@ def test_what_is_open_says_how_to_close_it(tmp_path: Path) -> None:
 def test_sustained_traffic_is_told_window_by_window(tmp_path: Path) -> None:
     text = shown(synthetic.write(synthetic.sustained(65 * 13, minutes=13), tmp_path))
     assert "Window of A (UTC)" in text
-    assert "Window of balanced (UTC)" in text
+    assert "Window of balanced-1 (UTC)" in text
     assert "3 earlier windows" in text
-    assert line(text, "12:12:00")[:4] == ["12:12:00", "10", "3", "3"]
+    assert line(text, "12:12:04")[:4] == ["12:12:04", "10", "3", "3"]
+    assert line(text, "12:12:09")[:4] == ["12:12:09", "7", "3", "3"]  # balanced-2's own
     assert "…" not in text
 
 

@@ -93,9 +93,7 @@ def test_invocations_that_are_missing_may_show_another_region(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("invocations", "said"), [(None, "CloudWatch was never asked."), ([], "CloudWatch knows of no invocation.")]
 )
-def test_without_logs_the_regions_are_unknown(
-    tmp_path: Path, invocations: list[Invocation] | None, said: str
-) -> None:
+def test_without_logs_the_regions_are_unknown(tmp_path: Path, invocations: list[Invocation] | None, said: str) -> None:
     verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), [record(request_id="1")], invocations)
     assert (verdict.answer, verdict.observed) == (UNKNOWN, "—")
     assert verdict.reason.startswith(said)
@@ -168,14 +166,14 @@ def test_primaries_filled(tmp_path: Path) -> None:
     verdict = judged(tmp_path, balanced("primaries_filled"), served(a=2, b=1, spare=3))
     assert verdict.answer is PASS
     assert verdict.observed == "a 2, b 1 of 6 in 1 window"
-    assert verdict.expected == "3 of 6 (a at most 2, b at most 1 a window)"
+    assert verdict.expected == "a at most 2 and b at most 1 a window; the rest elsewhere, while they are full"
 
 
 def test_a_primary_above_its_quota_fails(tmp_path: Path) -> None:
     verdict = judged(tmp_path, balanced("primaries_filled"), served(a=3, b=0, spare=3))
     assert verdict.answer is FAIL
     assert verdict.reason == (
-        "In the window from 2026-11-22 12:00:00 UTC: a 3, b 0 of 6 offered, where the quota makes it 3."
+        "In the window from 2026-11-22 12:00:05 UTC: a 3 of 6 offered, where the quota makes it 2."
     )
 
 
@@ -201,7 +199,8 @@ def test_overflow_answered_by_fallback(tmp_path: Path) -> None:
     ("records", "said"),
     [
         ([*served(a=2, b=1, spare=2), refused()], "1 request refused by the gateway (HTTP 429; rate_limit_error 1)."),
-        (served(a=6), "The primaries answered 6 requests, 3 more than they may."),
+        (served(a=6), "The primaries answered 6 requests, 4 more than they may."),
+        (served(a=6, spare=1), "The primaries answered 7 requests, 4 more than they may."),
         (served(a=2, b=1, stranger=3), "3 requests answered by stranger."),
     ],
 )
@@ -234,7 +233,8 @@ UNHARMED = run([claim("neighbours_unharmed", "B", "C")], TENANTS)
 def test_limited_to_quota(tmp_path: Path) -> None:
     verdict = judged(tmp_path, HELD, [record("A")] * 3 + [refused("A")] * 2)
     assert (verdict.answer, verdict.claim) == (PASS, "A is held to the quota: the gateway refuses what is over it.")
-    assert verdict.observed == verdict.expected == "A: 3 let through, 2 refused by the gateway"
+    assert verdict.observed == "A: 3 let through, 2 refused by the gateway"
+    assert verdict.expected == "A: at most 3 let through a window, the rest refused"
 
 
 @pytest.mark.parametrize(("answered", "refusals"), [(5, 0), (4, 1), (2, 3), (0, 5)])
@@ -259,7 +259,13 @@ def test_a_model_groups_rpm_is_the_quota_of_a_consumer_without_its_own(tmp_path:
     sent = [record("A", model_asked="small", deployment="small")] * 3 + [refused("A", model_asked="small")] * 2
     assert judged(tmp_path / "1", by_model, sent).answer is PASS
     assert judged(tmp_path / "2", by_model, sent[1:] + sent[4:]).answer is FAIL
-    unlimited = judged(tmp_path / "3", run([claim("limited_to_quota", "A")]), sent)
+    spare = record("A", model_asked="small", deployment="spare")
+    fell_back = judged(tmp_path / "3", by_model, [*sent, spare])
+    assert (fell_back.answer, fell_back.reason) == (
+        FAIL,
+        "1 request over the quota answered by spare, and not refused.",
+    )
+    unlimited = judged(tmp_path / "4", run([claim("limited_to_quota", "A")]), sent)
     assert unlimited.reason == "A has no quota_rpm, nor has its model group an rpm."
 
 
