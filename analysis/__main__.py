@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -129,6 +130,9 @@ def run_command_line() -> None:
     except (files.RunFolderError, cloudwatch.FetchError) as error:
         _complain(error)
         sys.exit(UNUSABLE)
+    except Exception:  # a crash proves nothing: Python's own exit code, 1, means that a claim fails
+        traceback.print_exc()
+        sys.exit(OPEN)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
 
 SPAWN_RATE = 100.0
 USAGE_ERROR = 2
+UNKNOWN = 3
 FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
 
 
@@ -276,6 +278,9 @@ class Harness:
         live.phase = Phase.JUDGING
         command = [sys.executable, "-m", "analysis", "all", str(live.folder)]
         code = subprocess.run(command, check=False).returncode
+        if code != USAGE_ERROR and answers(live.folder) is None:  # it crashed or was killed, which proves nothing
+            complain(f"{live.folder} was not judged. Its records are kept: `{shlex.join(['python', *command[1:]])}`.")
+            code = UNKNOWN
         self._concluded = live.folder
         if self._environment.process_exit_code != USAGE_ERROR:
             self._environment.process_exit_code = code

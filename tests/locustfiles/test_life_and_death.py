@@ -103,14 +103,34 @@ def test_a_gateway_that_dies_loses_no_record_and_is_no_pass(bereaved):
     assert "LiteLLM died during the run" in bereaved.settings["notes"]
 
 
-def test_logs_that_never_come_leave_the_claims_open(place):
+@pytest.fixture(scope="module")
+def without_logs(place):
+    """An AWS whose logs do not come within an hour, and a fetch that does not wait so long."""
     here = place("no-logs")
     embedded = here.read("embedded")
     embedded["invocation_logging"]["delivery_delay_s"] = 3600
     here.write("embedded", embedded)
-    here.change("config", fetch={"deadline_s": 2, "poll_s": 0.5})
-    ended = here.locust("-f", "locustfiles/cris.py")
+    return here
+
+
+def test_logs_that_never_come_leave_the_claims_open(without_logs):
+    without_logs.change("config", fetch={"deadline_s": 2, "poll_s": 0.5})
+    ended = without_logs.locust("-f", "locustfiles/cris.py")
     assert ended.code == 3, ended.said
     assert set(ended.answers.values()) == {"UNKNOWN"}
     assert "model invocation logging may be off" in ended.verdicts["cris", "all_answered"]["reason"]
+    assert ended.left == {}
+
+
+def test_an_analysis_that_dies_proves_nothing(without_logs):
+    """Python's exit code after a crash, and a claim's that fails, are both 1."""
+    without_logs.change("config", fetch={"deadline_s": 60, "poll_s": 0.5})
+    started = without_logs.start_locust("-f", "locustfiles/cris.py")
+    started.until("waiting for logs", 60)
+    (analysis,) = (pid for pid, command in started.children.items() if "-m analysis all" in command)
+    os.kill(analysis, signal.SIGKILL)
+    ended = started.wait(30)
+    assert ended.code == 3, ended.said
+    assert "was not judged. Its records are kept: `python -m analysis all " in ended.err
+    assert len(ended.records) == 10
     assert ended.left == {}
