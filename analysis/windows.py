@@ -15,7 +15,6 @@ no window may have served more than the quota, and what was turned away must hav
 
 from __future__ import annotations
 
-import heapq
 import math
 from bisect import bisect_right
 from collections import deque
@@ -192,44 +191,48 @@ def _explanation(served: _Times, away: _Times, quota: int) -> list[int] | None:
     best, when a window begins there: the later, the better, whatever comes after. As no two requests are told apart
     but by whether they were served, the order in which they were counted may be taken to be that of their starts.
     """
-    n, turned_away = len(served), away.tolist()
+    n, times, turned_away = len(served), served.tolist(), [*away.tolist(), math.inf]
     if not n:
-        return None if turned_away else []
+        return None if len(away) else []
     earliest_end = np.searchsorted(served, served + WINDOW_S - TOLERANCE_S).tolist()
     latest_end = np.searchsorted(served, served + WINDOW_S + TOLERANCE_S, side="right").tolist()
-    times = served.tolist()
     after_full: dict[int, tuple[float, int]] = {}  # where a full window ends → until, its begin
-    coming: deque[tuple[int, int, float, int]] = deque()  # windows with room left: first end, last end, until, begin
-    ending: list[tuple[float, int, int]] = []  # those that may end here: -until, last end, begin
-    came_from: dict[int, int] = {}
+    # Windows with room left may end anywhere between two places: first end, last end, until, begin.
+    coming: deque[tuple[int, int, float, int]] = deque()
+    ending: deque[tuple[int, int, float, int]] = deque()  # those that may end here, the best first
+    came_from = [-1] * (n + 1)
     until = -math.inf
     for begin in range(n + 1):
         while coming and coming[0][0] <= begin:
-            _, last, so_far, since = coming.popleft()
-            heapq.heappush(ending, (-so_far, last, since))
+            window = coming.popleft()
+            while ending and ending[-1][2] <= window[2]:
+                ending.pop()  # it is not better, and may not end later either
+            ending.append(window)
         while ending and ending[0][1] < begin:
-            heapq.heappop(ending)
+            ending.popleft()
         if begin:
-            reached = [after_full.pop(begin)] if begin in after_full else []
-            reached += [(-ending[0][0], ending[0][2])] if ending else []
-            if not reached:
+            reached = after_full.pop(begin, None)
+            if ending and (reached is None or ending[0][2] > reached[0]):
+                reached = ending[0][2:]
+            if reached is None:
                 continue
-            until, came_from[begin] = max(reached)
-        unexplained = bisect_right(turned_away, until)
+            until, came_from[begin] = reached
+        unexplained = turned_away[bisect_right(turned_away, until)]
         if begin == n:
-            return _way(came_from, n) if unexplained == len(turned_away) else None
+            return _way(came_from) if unexplained == math.inf else None
+        if unexplained < times[begin] - TOLERANCE_S:
+            continue  # no window that begins here or later explains it
         end = begin + quota
-        if earliest_end[begin] <= end <= latest_end[begin]:
-            full_from = times[end - 1] - TOLERANCE_S
-            if unexplained == len(turned_away) or full_from <= turned_away[unexplained]:
-                after_full[end] = (times[begin] + WINDOW_S + TOLERANCE_S, begin)
+        if earliest_end[begin] <= end <= latest_end[begin] and times[end - 1] - TOLERANCE_S <= unexplained:
+            after_full[end] = (times[begin] + WINDOW_S + TOLERANCE_S, begin)
         coming.append((earliest_end[begin], min(latest_end[begin], end - 1), until, begin))
     return None
 
 
-def _way(came_from: Mapping[int, int], end: int) -> list[int]:
+def _way(came_from: list[int]) -> list[int]:
     begins = []
-    while end:
-        end = came_from[end]
-        begins.append(end)
+    at = came_from[-1]
+    while at >= 0:
+        begins.append(at)
+        at = came_from[at]
     return begins[::-1]
