@@ -149,11 +149,9 @@ def bursts(traffic: Traffic) -> bool:
     return any(map(bursts, traffic.phases)) if isinstance(traffic, Phases) else isinstance(traffic, Burst)
 
 
-def in_a_fresh_window(now: float, spent_at: float) -> float:
-    """When a run should start whose quotas another one drew on until `spent_at`: now, else with the next minute."""
-    if spent_at // WINDOW_S < now // WINDOW_S:
-        return now
-    return (now // WINDOW_S + 1) * WINDOW_S + MARGIN_S
+def with_whole_quotas(now: float, spent_at: float) -> float:
+    """When a run should start whose quotas another one drew on until `spent_at`: once every window of then is over."""
+    return max(now, spent_at + WINDOW_S + MARGIN_S)
 
 
 def start_of_burst(now: float) -> float:

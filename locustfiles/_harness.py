@@ -50,7 +50,7 @@ class Harness:
         self._recording: OneRun | None = None
         self._live: Live | None = None  # of the newest run
         self._progress: Progress | None = None
-        self._spent_at = 0.0  # when the last run ended
+        self._spent_at = 0.0  # when the last run that sent anything ended
         self._conclusions: list[gevent.Greenlet] = []
         self._concluded: Path | None = None  # the run folder that was judged last
         self._aborted = False
@@ -109,10 +109,12 @@ class Harness:
             self._options.only_summary = True  # our line a request takes the place of Locust's table every two seconds
 
     def _check_start(self, names: Sequence[str], users: int, form: Mapping[str, str]) -> None:
-        """Whether a run can be started so in the web UI. Raises ConfigError."""
+        """Whether a run can be started so in the web UI, or the one under way be edited. Raises ConfigError."""
         host = form.get("host", "")
         available = self._environment.available_user_classes or {}
-        chosen = [available[name] for name in names if name in available]
+        if self._recording:  # Locust's form for editing names all classes, whichever run
+            names = [consumer.user_class for consumer in self._recording.run.consumers]
+        chosen = [available[name] for name in names if name in available] or self._classes_that_may_run()
         made = self._tenants_of(chosen, form.get("traffic") or self._options.traffic)
         if users < (needed := _fixed_users(chosen)):
             raise ConfigError(

@@ -27,7 +27,7 @@ from analysis.model import (
 )
 from gateway.stack import Stack
 from locustfiles import _folder
-from locustfiles._arrivals import arrivals, bursts, in_a_fresh_window, start_of_burst
+from locustfiles._arrivals import arrivals, bursts, start_of_burst, with_whole_quotas
 from locustfiles._clock import now
 from locustfiles._health import health, self_check
 from locustfiles._plan import Plan, aws_variables, tenants
@@ -90,23 +90,23 @@ class OneRun:
         self._statistics = _folder.LocustStatistics(environment, self.folder)
 
     def begin(self, spent_at: float) -> Plan:
-        """The plan, from now on: bursts fit into a quota window, and the run has its windows for itself.
+        """The plan, from now on: bursts fit into a quota window, and the run shares none with the one before.
 
         `spent_at` is when the run before it ended, on the same gateway.
         """
         self.begun = True
         self._log_size = self._stack.log_size()
         called_at = now()
-        self.start_at = in_a_fresh_window(called_at + LEAD_S, spent_at)
+        self.start_at = with_whole_quotas(called_at + LEAD_S, spent_at)
         if any(bursts(tenant.arrivals) for tenant in self._tenants.values()):
             self.start_at = start_of_burst(self.start_at)
         run_time_s = self._options.run_time
         if run_time_s is not None and self.start_at - called_at >= run_time_s:
             self.start_at = called_at
-            if in_a_fresh_window(called_at, spent_at) > called_at:
-                self.notes.append("There was no time to wait for a quota window that the run before had not drawn on.")
+            if with_whole_quotas(called_at, spent_at) > called_at:
+                self.notes.append("The run before had drawn on the quotas, and there was no time to wait for them.")
         if (wait_s := self.start_at - called_at) > 1:
-            say(f"Waiting {wait_s:.0f} s for the next quota window")
+            say(f"Waiting {wait_s:.0f} s for a fresh quota window")
         say(f"Sending, run {self.run_id}")
         self.plan = Plan(
             run_id=self.run_id,

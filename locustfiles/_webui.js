@@ -40,7 +40,7 @@
       const style = `background:${COLOURS[answer]};color:#fff;border-radius:4px;padding:0 0.6em;font-weight:bold`;
       pieces.push(piece("span", answer, { style }), piece("span", counted(now.answers)));
     } else if (now.phase === "sending" && now.starts_in_s > 0) {
-      pieces.push(piece("span", `starts in ${now.starts_in_s} s, with the next quota window`));
+      pieces.push(piece("span", `starts in ${now.starts_in_s} s, with a fresh quota window`));
     } else {
       pieces.push(piece("span", now.phase), piece("span", `${now.sent.toLocaleString()} sent`));
     }

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template_string, request, send_from_directory
-from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from locust.web import WebUI
 
 from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, RUN_JSON, Run
@@ -38,7 +37,8 @@ _NOTHING_FROM_OUTSIDE = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-CheckStart = Callable[[Sequence[str], int, Mapping[str, str]], None]  # raises ConfigError: User classes, users, form
+# Raises ConfigError. It takes the chosen User classes, if any, the number of users, and the whole form.
+CheckStart = Callable[[Sequence[str], int, Mapping[str, str]], None]
 Cells = Sequence[str | int]
 
 
@@ -148,9 +148,8 @@ def extend(web_ui: WebUI, runs: Path, current: Callable[[], Live | None], check_
             users = int(form.get("user_count", ""))
         except ValueError:
             return None  # Locust's own message
-        chosen = form.getlist("user_classes") or [user_class.__name__ for user_class in _would_run(web_ui)]
         try:
-            check_start(chosen, users, form)
+            check_start(form.getlist("user_classes"), users, form)
         except ConfigError as error:
             return jsonify({"success": False, "message": str(error), "host": web_ui.environment.host})
         return None
@@ -170,15 +169,6 @@ def extend(web_ui: WebUI, runs: Path, current: Callable[[], Live | None], check_
 def _base(web_ui: WebUI) -> str:
     options = web_ui.environment.parsed_options
     return (options and options.web_base_path) or ""
-
-
-def _would_run(web_ui: WebUI) -> Iterable[Any]:
-    """Locust's choice when the form names no classes: those that run, else all."""
-    environment = web_ui.environment
-    running = environment.runner and environment.runner.state in (STATE_RUNNING, STATE_SPAWNING)
-    if running or not environment.available_user_classes:
-        return environment.user_classes
-    return environment.available_user_classes.values()
 
 
 def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Blueprint:
