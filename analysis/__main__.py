@@ -17,6 +17,7 @@ from analysis import cloudwatch, files, summary, verdicts
 from analysis import report as page
 from analysis.join import join
 from analysis.model import Answer, Verdict, worst
+from analysis.wording import location
 
 PASSED, FAILED, UNUSABLE, OPEN = 0, 1, 2, 3
 EXIT_CODES = {Answer.PASS: PASSED, Answer.FAIL: FAILED, Answer.UNKNOWN: OPEN}
@@ -56,7 +57,7 @@ def judge(run: Path) -> None:
 def report(run: Path) -> None:
     """Write the report, one self-contained HTML page."""
     folder, rows, answers = _judge(run)
-    Console().print(str(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
+    Console().print(location(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 

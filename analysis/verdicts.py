@@ -29,7 +29,7 @@ from analysis.model import (
     Verdict,
     worst,
 )
-from analysis.wording import UNKNOWN, clock, listing, plural
+from analysis.wording import UNKNOWN, clock, listing, location, plural
 
 _EXAMPLES = 3  # request ids given as evidence
 _NEEDED = (
@@ -79,22 +79,28 @@ def _weighed(
             return _open(verdict, f"{counts}: one of the two is not complete.")
     if ledger.locust_sent is None:
         return _open(verdict, "Locust's statistics are missing, so nothing confirms that the records are complete.")
-    if folder.invocations is not None:
-        answered = _of(rows, names, Outcome.ANSWERED, claim.pattern)
-        missing = answered[answered["side"] == "record"]
-        if len(missing):
-            reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
-            why = (folder.fetch and folder.fetch.reason) or "Fetch again: logs may be on their way."
-            return replace(_open(verdict, f"{reason} {why}"), evidence=(*verdict.evidence, *_ids(missing)))
+    if folder.invocations is None:  # a PASS promises that CloudWatch agrees
+        return _open(verdict, _why_no_invocations(folder))
+    answered = _of(rows, names, Outcome.ANSWERED, claim.pattern)
+    missing = answered[answered["side"] == "record"]
+    if len(missing):
+        reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
+        why = (folder.fetch and folder.fetch.reason) or "Logs may be on their way."
+        evidence = (*verdict.evidence, *_ids(missing))
+        return replace(_open(verdict, f"{reason} {why} {_ask_again(folder)}"), evidence=evidence)
     return verdict
 
 
 def _why_no_invocations(folder: files.RunFolder) -> str:
-    if folder.fetch:
-        return folder.fetch.reason or _NO_INVOCATIONS
-    if folder.invocations is None:
-        return f"CloudWatch was never asked. Run `python -m analysis all {folder.path}`."
-    return _NO_INVOCATIONS
+    why = folder.fetch.reason if folder.fetch else ""
+    if folder.invocations is None and not why:
+        why = _NEVER_ASKED
+    return f"{why or _NO_INVOCATIONS} {_ask_again(folder)}"
+
+
+def _ask_again(folder: files.RunFolder) -> str:
+    command = f"`python -m analysis all {location(folder.path)}`"
+    return f"{command} asks CloudWatch {'again' if folder.fetch else 'now'}."
 
 
 def _open(verdict: Verdict, reason: str) -> Verdict:
@@ -341,6 +347,7 @@ CLAIMS: Mapping[str, Callable[[Run, RunClaim, pd.DataFrame], Verdict]] = {
 # --- what the claims share --------------------------------------------------------------------------------------
 
 _NOTHING_SENT = "Nothing was sent."
+_NEVER_ASKED = "CloudWatch was never asked."
 _NO_INVOCATIONS = "CloudWatch knows of no invocation."
 
 

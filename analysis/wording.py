@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from analysis.metrics import Proportion
 
@@ -68,6 +69,12 @@ def listing(names: Sequence[str], conjunction: str = "and", most: int = 6) -> st
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} {conjunction} {names[-1]}"
+
+
+def location(path: Path) -> str:
+    """As short as it can be typed: from the working directory when it is below it."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def clock(at: float) -> str:

@@ -93,7 +93,10 @@ def test_the_real_aws_is_named_with_its_accounts(tmp_path: Path) -> None:
     [
         ("no_fallback", "Fallback and Load balancing fail"),
         ("shared_key", "Quota isolation fails"),
-        ("logs_missing", "Cross-Region inference and Account sharding are not proved"),
+        (
+            "logs_missing",
+            "Cross-Region inference, Account sharding, Fallback, Load balancing and Quota isolation are not proved",
+        ),
         ("neighbour_quiet", "Quota isolation is not proved"),
     ],
 )

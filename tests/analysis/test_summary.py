@@ -68,13 +68,15 @@ def test_what_failed_says_what_was_seen_expected_and_why(tmp_path: Path) -> None
     assert "FAIL   12 claims: 8 proved and 4 disproved" in text
 
 
-def test_what_is_open_says_how_to_close_it(tmp_path: Path) -> None:
+def test_what_is_open_says_how_to_close_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = synthetic.write(synthetic.demo(sabotage="logs_missing"), tmp_path)
     text = shown(path, width=200)
     assert "Region of account-one: — (CloudWatch has no invocation of it yet)" in text
     assert "The ledger does not close" in text
     assert "CloudWatch was never asked." in text
-    assert f"python -m analysis all {path}" in text
+    assert f"python -m analysis all {path}   asks" in text
+    monkeypatch.chdir(tmp_path.parent)
+    assert f"python -m analysis all {tmp_path.name}   asks" in shown(path, width=200)
 
 
 def test_sustained_traffic_is_told_window_by_window(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from analysis import files, verdicts
 from analysis.files import FetchLog, RunFolderError
 from analysis.join import join
-from analysis.model import Answer, Invocation, Record, Run, RunClaim, Verdict
+from analysis.model import Answer, Invocation, Outcome, Record, Run, RunClaim, Verdict
 from gateway.settings import ClaimName
+from tests.analysis import synthetic
 from tests.analysis.histories import (
     ONE,
     T0,
@@ -30,11 +32,28 @@ PASS, FAIL, UNKNOWN = Answer.PASS, Answer.FAIL, Answer.UNKNOWN
 
 
 def judged(
-    tmp_path: Path, of: Run, records: list[Record], invocations: list[Invocation] | None = None, *, locust: bool = True
+    tmp_path: Path,
+    of: Run,
+    records: list[Record],
+    invocations: list[Invocation] | Literal["agree"] | None = "agree",
+    *,
+    locust: bool = True,
 ) -> Verdict:
-    """The verdict of the run's only claim."""
+    """The verdict of the run's only claim. CloudWatch agrees with the clients unless told otherwise."""
+    if invocations == "agree":
+        records, invocations = agreed(records)
     (verdict,) = verdicts.judge(files.read(write(tmp_path / "run", of, records, invocations, locust)))
     return verdict
+
+
+def agreed(records: list[Record]) -> tuple[list[Record], list[Invocation]]:
+    """The records, each answer with an id, and the invocations that CloudWatch has of them."""
+    answers = [one.outcome is Outcome.ANSWERED for one in records]
+    named = [
+        replace(one, request_id=one.request_id or f"id-{number}") if answered else one
+        for number, (one, answered) in enumerate(zip(records, answers, strict=True))
+    ]
+    return named, [invocation(one.request_id) for one, answered in zip(named, answers, strict=True) if answered]
 
 
 def seen_in(region: str, request_id: str) -> Invocation:
@@ -51,7 +70,7 @@ def test_the_claims_are_those_that_the_configuration_may_name() -> None:
 def test_all_answered(tmp_path: Path) -> None:
     verdict = judged(tmp_path, run([claim("all_answered")]), [record(request_id="1"), record(request_id="2")])
     assert (verdict.answer, verdict.observed, verdict.n, verdict.reason) == (PASS, "2 of 2 answered", 2, "")
-    assert verdict.evidence == ("requests.csv", "1", "2")
+    assert verdict.evidence == ("requests.csv", "invocations.csv", "1", "2")
 
 
 def test_one_time_out_is_enough_to_fail(tmp_path: Path) -> None:
@@ -326,10 +345,29 @@ def test_why_the_fetch_ended_is_told(tmp_path: Path) -> None:
         missing=1, complete=False, reason="The dog ate the logs.",
     )  # fmt: skip
     (path / "fetch.json").write_text(log.model_dump_json())
+    again = f"The dog ate the logs. `python -m analysis all {path}` asks CloudWatch again."
     assert [verdict.reason for verdict in verdicts.judge(files.read(path))] == [
-        "CloudWatch has no invocation for 1 of 1 answered requests. The dog ate the logs.",
-        "The dog ate the logs.",
+        f"CloudWatch has no invocation for 1 of 1 answered requests. {again}",
+        again,
     ]
+    (path / "invocations.csv").unlink()  # a fetch that found nothing to ask leaves none
+    assert {verdict.reason for verdict in verdicts.judge(files.read(path))} == {again}
+
+
+@pytest.mark.parametrize("name", sorted(verdicts.CLAIMS))
+def test_nothing_passes_when_cloudwatch_was_never_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of sound patterns, all of whose claims pass once it was; and the command to type is as short as can be."""
+    monkeypatch.chdir(tmp_path)
+    whole = synthetic.demo()
+    claims = tuple(one for one in whole.run.claims if one.claim == name)
+    whole = replace(whole, run=whole.run.model_copy(update={"claims": claims}))
+    asked = verdicts.judge(files.read(synthetic.write(whole, tmp_path / "runs" / "1")))
+    assert {(verdict.answer, verdict.reason) for verdict in asked} == {(PASS, "")}
+    never = verdicts.judge(files.read(synthetic.write(replace(whole, invocations=None), tmp_path / "runs" / "2")))
+    why = "CloudWatch was never asked. `python -m analysis all runs/2` asks CloudWatch now."
+    assert {(verdict.answer, verdict.reason) for verdict in never} == {(UNKNOWN, why)}
 
 
 def test_what_fails_fails_although_logs_are_missing(tmp_path: Path) -> None:
@@ -371,7 +409,7 @@ def test_a_judge_that_crashes_says_so_and_harms_no_other(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(verdicts, "CLAIMS", {**verdicts.CLAIMS, "regions_at_least": crashes})
     of = run([claim("regions_at_least"), claim("all_answered"), claim("nonsense")])
-    crashed, sound, nonsense = verdicts.judge(files.read(write(tmp_path, of, [record()], None)))
+    crashed, sound, nonsense = verdicts.judge(files.read(write(tmp_path, of, *agreed([record()]))))
     assert (crashed.answer, sound.answer, nonsense.answer) == (UNKNOWN, PASS, UNKNOWN)
     assert "ZeroDivisionError: division by zero" in crashed.reason
     assert nonsense.reason.startswith("No judge is called 'nonsense'.")
