@@ -232,7 +232,7 @@ class Harness:
                     self._tell(record)
 
     def _tell(self, record: Record) -> None:
-        if self._live and self._progress:
+        if self._live and self._progress and record.run_id == self._live.run.id:
             self._live.add(record)
             self._progress.tell(record)
 
