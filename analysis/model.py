@@ -232,7 +232,6 @@ class RunClaim(_Strict):
     claim: str
     consumers: tuple[str, ...] = ()  # empty: all of the pattern
     at_least: int | None = None
-    equals: int | None = None
 
 
 class RunAws(_Strict):

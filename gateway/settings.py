@@ -298,7 +298,6 @@ class Claim(Strict):
     claim: ClaimName
     consumers: list[str] = []  # absent: every consumer of the pattern
     at_least: Count | None = None
-    equals: Count | None = None
 
 
 class Pattern(Strict):
