@@ -141,9 +141,9 @@ def _has_content(event: Mapping[str, Any]) -> bool:
 
 def gaps_ms(content_at: list[float]) -> dict[str, float]:
     """Mean and percentiles (nearest rank) of the gaps between pieces of content; empty for fewer than two pieces."""
-    gaps = sorted((later - earlier) * 1000 for earlier, later in itertools.pairwise(content_at))
-    if not gaps:
+    if len(content_at) < 2:
         return {}
+    gaps = sorted((later - earlier) * 1000 for earlier, later in itertools.pairwise(content_at))
     return {"gap_mean_ms": statistics.fmean(gaps)} | {
         f"gap_p{percent}_ms": gaps[max(0, -(-len(gaps) * percent // 100) - 1)] for percent in (50, 95, 99)
     }

@@ -12,6 +12,7 @@ from locust.exception import StopUser
 
 from analysis.model import Outcome, Record
 from locustfiles import _bedrock, _run  # noqa: F401  (_run listens to Locust's events from its import on)
+from locustfiles._alarm import COARSE_S, Alarm
 from locustfiles._answers import BROKEN_STREAM, Answer, add_body, from_headers, gaps_ms, read_stream
 from locustfiles._clock import now
 from locustfiles._health import health
@@ -33,6 +34,7 @@ class Tenant(User):
         super().__init__(environment)
         self._intended_at: float | None = None
         self._free = False  # whether this user was waiting when its arrival became due
+        self._alarm = Alarm()
 
     @property
     def sender(self) -> Sender:
@@ -44,21 +46,24 @@ class Tenant(User):
     def on_stop(self) -> None:
         if self._intended_at is not None:
             self.sender.give_back(self._intended_at)
+        self._alarm.close()
 
     def wait_time(self) -> float:
-        """Seconds until this user's next arrival. Raises StopUser when there are no more."""
+        """Seconds until shortly before this user's next arrival. Raises StopUser when there are no more."""
         due_at = self.sender.next_arrival()
         if due_at is None:
             raise StopUser
         self._intended_at = due_at
         wait_s = due_at - now()
         self._free = wait_s > 0
-        return max(0.0, wait_s)
+        return max(0.0, wait_s - COARSE_S)
 
     def ask(self, text: str | None = None) -> None:
         """Sends one request (`text`, or the consumer's configured prompt) and records what became of it."""
         sender = self.sender
         messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
+        if self._intended_at is not None:
+            self._alarm.wait(self._intended_at - now())
         started_at = now()
         intended_at = started_at if self._intended_at is None else self._intended_at
         if self._free:
