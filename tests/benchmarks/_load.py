@@ -30,11 +30,18 @@ SAMPLE_EVERY_S = 0.2
 DEADLINE_S = 180
 
 
+undisturbed_option = click.option(
+    "--undisturbed", is_flag=True, help="Schedule server and client before everything else here; needs root."
+)
+
+
 class TruthServer:
     """A running truth_server.py."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self.url = process.stdout.readline().decode().strip()
+        self.pid = process.pid
 
     def behave(self, **behaviour: float) -> None:
         """Forgets all requests and changes the behaviour."""
@@ -62,18 +69,23 @@ class Bench:
     load_core: int
     directory: Path
     aws_port: int
+    undisturbed: bool
+
+    @property
+    def log(self) -> Path:
+        """What Locust printed last."""
+        return self.directory / "locust.log"
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
+def bench(undisturbed: bool) -> Iterator[Bench]:
     server_core, load_core = cores()
     with tempfile.TemporaryDirectory() as directory, embedded_aws(EMBEDDED, server_core) as aws:
         command = [sys.executable, str(BENCHMARKS / "truth_server.py")]
         with child(command, {}, server_core, subprocess.PIPE) as process:
-            assert process.stdout is not None
-            server = TruthServer(process.stdout.readline().decode().strip())
+            server = TruthServer(process)
             wait_until(lambda: server.count() == 0)
-            yield Bench(server, load_core, Path(directory), aws.address[1])
+            yield Bench(server, load_core, Path(directory), aws.address[1], undisturbed)
 
 
 @dataclass
@@ -125,7 +137,10 @@ def run_ours(bench: Bench, traffic: dict[str, Any], users: int, *options: str, s
     files = _configuration(bench, runs, traffic, users, stream)
     arguments = ["--runs", str(runs), "--host", bench.server.url, *files, *options]
     samples = _run(bench, OURS, arguments)
-    records = pd.read_csv(runs / "latest" / "requests.csv", dtype={"request_id": str}, keep_default_na=False)
+    requests = runs / "latest" / "requests.csv"
+    if not requests.exists():
+        raise click.ClickException(f"the run left no records:\n{bench.log.read_text()[-2000:]}")
+    records = pd.read_csv(requests, dtype={"request_id": str}, keep_default_na=False)
     numbers = ["latency_ms", "ttft_ms", "gap_mean_ms", "gap_p50_ms", "gap_p95_ms", "gap_p99_ms"]
     records[numbers] = records[numbers].apply(pd.to_numeric)
     return Ran(samples, *bench.server.truth(), records)
@@ -141,8 +156,7 @@ def run_bare(bench: Bench, users: int, *options: str) -> Ran:
 def _run(bench: Bench, locustfile: Path, arguments: list[str]) -> list[Sample]:
     command = [str(LOCUST), "-f", str(locustfile), "--headless", *arguments]
     environment = {**os.environ, "LITELLM_MASTER_KEY": KEY}
-    log = bench.directory / "locust.log"
-    with log.open("wb") as output:
+    with bench.log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -152,20 +166,22 @@ def _run(bench: Bench, locustfile: Path, arguments: list[str]) -> list[Sample]:
             preexec_fn=lambda: os.sched_setaffinity(0, {bench.load_core}),
         )
         try:
-            samples = list(_samples(bench.server, process))
+            samples = list(_samples(bench, process))
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(60)
     if process.returncode not in (0, 1, 3):  # a claim that fails or stays open is not the benchmark's matter
-        raise click.ClickException(f"{' '.join(command)} exited with {process.returncode}:\n{log.read_text()[-2000:]}")
+        raise click.ClickException(
+            f"{' '.join(command)} exited with {process.returncode}:\n{bench.log.read_text()[-2000:]}"
+        )
     return samples
 
 
-def _samples(server: TruthServer, process: subprocess.Popen[bytes]) -> Iterator[Sample]:
+def _samples(bench: Bench, process: subprocess.Popen[bytes]) -> Iterator[Sample]:
     """Until it has ended. Only the process itself: not the analysis that it starts when the run is over."""
     client = psutil.Process(process.pid)
-    ends_at = time.monotonic() + DEADLINE_S
+    ends_at, began = time.monotonic() + DEADLINE_S, False
     while process.poll() is None:
         if time.monotonic() > ends_at:
             raise click.ClickException(f"not done after {DEADLINE_S} s")
@@ -174,9 +190,19 @@ def _samples(server: TruthServer, process: subprocess.Popen[bytes]) -> Iterator[
                 times, memory = client.cpu_times(), client.memory_info()
         except psutil.NoSuchProcess:
             return
-        if arrived := server.count():
+        if arrived := bench.server.count():
+            if bench.undisturbed and not began:
+                began = True
+                for pid in (bench.server.pid, process.pid, *(worker.pid for worker in client.children())):
+                    _schedule_first(pid)
             yield Sample(time.monotonic(), arrived, times.user + times.system, memory.rss / 2**20)
         time.sleep(SAMPLE_EVERY_S)
+
+
+def _schedule_first(pid: int) -> None:
+    """Whenever one of its threads can run, it does; what it starts from then on is scheduled as usual."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def _configuration(bench: Bench, runs: Path, traffic: dict[str, Any], users: int, stream: bool) -> list[str]:

@@ -15,7 +15,7 @@ import click
 import numpy as np
 import pandas as pd
 from _embedded_aws import describe_machine
-from _load import bench, percentiles, run_ours
+from _load import bench, percentiles, run_ours, undisturbed_option
 
 USERS, DELAY_MS = 40, 20.0
 SIGNIFICANT = 0.01
@@ -24,9 +24,10 @@ SIGNIFICANT = 0.01
 @click.command()
 @click.option("--rate-per-s", default=100.0, show_default=True)
 @click.option("--seconds", default=15.0, show_default=True)
-def main(rate_per_s: float, seconds: float) -> None:
+@undisturbed_option
+def main(rate_per_s: float, seconds: float, undisturbed: bool) -> None:
     click.echo(f"{describe_machine()}; {rate_per_s:g} requests/s for {seconds:g} s")
-    with bench() as place:
+    with bench(undisturbed) as place:
         for kind in ("poisson", "constant"):
             place.server.behave(delay_ms=DELAY_MS)
             traffic = {"kind": kind, "rate_per_s": rate_per_s, "duration_s": seconds}

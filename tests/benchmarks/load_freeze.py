@@ -12,7 +12,7 @@ import click
 import numpy as np
 import pandas as pd
 from _embedded_aws import describe_machine
-from _load import bench, run_ours
+from _load import bench, run_ours, undisturbed_option
 
 RATE_PER_S, SECONDS, USERS = 50, 6, 60
 FREEZE_AFTER_S, FREEZE_S = 2.5, 1.0
@@ -21,10 +21,11 @@ DELAY_MS = 10.0
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True)
-def main(rounds: int) -> None:
+@undisturbed_option
+def main(rounds: int, undisturbed: bool) -> None:
     click.echo(describe_machine())
     traffic = {"kind": "constant", "rate_per_s": RATE_PER_S, "duration_s": SECONDS}
-    with bench() as place:
+    with bench(undisturbed) as place:
         for number in range(1, rounds + 1):
             place.server.behave(delay_ms=DELAY_MS, freeze_after_s=FREEZE_AFTER_S, freeze_s=FREEZE_S)
             ran = run_ours(place, traffic, USERS, "--only-summary")

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import click
 from _embedded_aws import describe_machine
-from _load import Ran, bench, run_ours
+from _load import Ran, bench, run_ours, undisturbed_option
 
 RATE_PER_S, USERS, DELAY_MS = 100, 60, 200.0
 
 
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True)
-def main(seconds: float) -> None:
+@undisturbed_option
+def main(seconds: float, undisturbed: bool) -> None:
     click.echo(f"{describe_machine()}; Poisson, {RATE_PER_S} requests/s for {seconds:g} s, {DELAY_MS:g} ms each")
     traffic = {"kind": "poisson", "rate_per_s": RATE_PER_S, "duration_s": seconds}
-    with bench() as place:
+    with bench(undisturbed) as place:
         ran = {}
         for processes in (1, 2):
             place.server.behave(delay_ms=DELAY_MS)

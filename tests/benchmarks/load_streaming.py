@@ -12,7 +12,7 @@ import click
 import numpy as np
 import pandas as pd
 from _embedded_aws import describe_machine
-from _load import bench, percentiles, run_ours
+from _load import bench, percentiles, run_ours, undisturbed_option
 
 TARGET_P50_MS, TARGET_P99_MS = 1.0, 5.0
 
@@ -25,14 +25,17 @@ TARGET_P50_MS, TARGET_P99_MS = 1.0, 5.0
 @click.option("--first-token-ms", default=50.0, show_default=True)
 @click.option("--tokens", default=20, show_default=True)
 @click.option("--gap-ms", default=20.0, show_default=True)
-def main(at_once: tuple[int, ...], seconds: float, first_token_ms: float, tokens: int, gap_ms: float) -> None:
+@undisturbed_option
+def main(
+    at_once: tuple[int, ...], seconds: float, first_token_ms: float, tokens: int, gap_ms: float, undisturbed: bool
+) -> None:
     click.echo(describe_machine())
     click.echo(
         f"first token after {first_token_ms:g} ms, then {tokens - 1} tokens every {gap_ms:g} ms; "
         f"targets p50 {TARGET_P50_MS:g} ms, p99 {TARGET_P99_MS:g} ms"
     )
     stream_s = (first_token_ms + (tokens - 1) * gap_ms) / 1000
-    with bench() as place:
+    with bench(undisturbed) as place:
         for streams in at_once:
             place.server.behave(delay_ms=first_token_ms, gap_ms=gap_ms, tokens=tokens)
             # One user stays free on average, so that nearly all start when they are due.

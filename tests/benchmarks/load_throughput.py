@@ -12,7 +12,7 @@ import statistics
 
 import click
 from _embedded_aws import describe_machine
-from _load import Bench, Ran, bench, run_bare, run_ours
+from _load import Bench, Ran, bench, run_bare, run_ours, undisturbed_option
 
 TARGET_RATIO = 0.7
 MORE_THAN_ANY_PER_S = 20_000  # due sooner than they can be sent: every user asks as fast as it can
@@ -20,14 +20,15 @@ MEMORY_REQUESTS = 10_000
 
 
 @click.command()
-@click.option("--seconds", default=6, show_default=True, help="How long each is measured, each time.")
+@click.option("--seconds", default=4, show_default=True, help="How long each is measured, each time.")
 @click.option("--users", default=16, show_default=True)
-@click.option("--rounds", default=3, show_default=True)
+@click.option("--rounds", default=5, show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Also memory after N and 4 N requests.")
-def main(seconds: int, users: int, rounds: int, memory: bool) -> None:
+@undisturbed_option
+def main(seconds: int, users: int, rounds: int, memory: bool, undisturbed: bool) -> None:
     click.echo(f"{describe_machine()}; {users} users, {seconds} s each")
     pairs = []
-    with bench() as place:
+    with bench(undisturbed) as place:
         place.server.behave(delay_ms=0)
         for number in range(1, rounds + 1):
             bare = measured(place, number, "bare FastHttpUser", users, seconds)
