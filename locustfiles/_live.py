@@ -87,9 +87,10 @@ class RegionRow:
 
 
 class _Served:
-    __slots__ = ("latency_ms", "requests")
+    __slots__ = ("latency_ms", "model", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
+        self.model = model
         self.requests = 0
         self.latency_ms = 0.0
 
@@ -109,6 +110,7 @@ class Live:
         self._served: dict[tuple[str, str], _Served] = {}  # by pattern and deployment
         self._group_of = {deployment.id: deployment.group for deployment in run.deployments}
         self._model_of = {deployment.id: deployment.model_id for deployment in run.deployments}
+        self._direct = {consumer.name for consumer in run.consumers if consumer.route == "direct"}
         self._with_fallback = {
             consumer.pattern
             for consumer in run.consumers
@@ -123,7 +125,8 @@ class Live:
             return
         if (served := self._served.get((record.pattern, record.deployment))) is None:
             known = len(self._served) < MAX_DEPLOYMENTS
-            served = self._served.setdefault((record.pattern, record.deployment if known else OTHERS), _Served())
+            deployment, model = (record.deployment, self._model(record)) if known else (OTHERS, "")
+            served = self._served.setdefault((record.pattern, deployment), _Served(model))
         served.requests += 1
         served.latency_ms += record.latency_ms
         group = self._group_of.get(record.deployment)
@@ -135,6 +138,11 @@ class Live:
         self.phase = Phase.UNJUDGED if answers is None else Phase.JUDGED
         self.answers = tuple(answers or ())
         self.regions = regions
+
+    def _model(self, record: Record) -> str:
+        if record.consumer in self._direct:
+            return record.model_asked
+        return self._model_of.get(record.deployment, "")
 
     @property
     def sent(self) -> int:
@@ -199,12 +207,7 @@ class Live:
             total = sum(served.requests for served in here.values())
             rows += [
                 DeploymentRow(
-                    pattern,
-                    deployment,
-                    self._model_of.get(deployment, ""),
-                    served.requests,
-                    total,
-                    served.latency_ms / served.requests,
+                    pattern, deployment, served.model, served.requests, total, served.latency_ms / served.requests
                 )
                 for deployment, served in sorted(here.items(), key=lambda item: (-item[1].requests, item[0]))
             ]

@@ -168,6 +168,12 @@ def test_deployments_are_those_that_answered() -> None:
     ]
 
 
+def test_on_the_direct_route_a_profile_serves_the_model_that_was_asked() -> None:
+    asked = replace(of(ANSWERED, "cris", "cris"), deployment="account-one", model_asked="us.model")
+    (found,) = live(asked).deployments()
+    assert (found.deployment, found.model) == ("account-one", "us.model")
+
+
 def test_memory_is_bounded_however_many_deployments_a_server_names() -> None:
     found = live(*(replace(ANSWERED, deployment=f"d{number}") for number in range(3 * MAX_DEPLOYMENTS))).deployments()
     assert len(found) == MAX_DEPLOYMENTS + 1
