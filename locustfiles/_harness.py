@@ -16,7 +16,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
-from locustfiles import _webui
+from locustfiles import _folder, _webui
 from locustfiles._clock import now
 from locustfiles._live import Live, Phase, answers, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
@@ -64,6 +64,8 @@ class Harness:
         self._check_runs_folder()
         with_gateway = "gateway" in {tenant.route for tenant in made.values()}
         self._stack.start(self._runs / "logs", say, url=self._options.host, with_gateway=with_gateway)
+        if with_gateway and not self._stack.gateway:
+            self._spent_at = _folder.spent_at(self._runs, {tenant.model for tenant in made.values()})
         for user_class in tenant_classes(may_run):
             user_class.host = self._stack.url  # what Locust's form and reports name
         if self._web_ui:
@@ -192,7 +194,10 @@ class Harness:
             for worker in [client.id for client in self._runner.clients.all]:
                 if worker not in recording.expected_workers | recording.late_workers:
                     recording.late_workers.add(worker)
-                    self._send_share(worker, recording.plan, dict.fromkeys(recording.plan.tenants, ([], 1)))
+                    self._send_nothing_to_do(worker, recording.plan)
+
+    def _send_nothing_to_do(self, worker: str, plan: Plan) -> None:
+        self._send_share(worker, plan, dict.fromkeys(plan.tenants, ([], 1)))
 
     def _send_share(self, worker: str, plan: Plan, shares: dict[str, Share]) -> None:
         assert isinstance(self._runner, MasterRunner)
@@ -224,6 +229,10 @@ class Harness:
             self._tell(record)
 
     def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        recording = self._recording
+        if recording and recording.plan and client_id in recording.late_workers and data.get("user_count"):
+            # Locust connects a worker before it knows our messages: it may have missed what it was told.
+            self._send_nothing_to_do(client_id, recording.plan)
         for chunk in data.pop(RECORDS, ()):
             if self._recording:
                 lines = unpack(chunk)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from gevent import GreenletExit
 from geventhttpclient.response import HTTPParseError
 from locust import FastHttpUser, User
 from locust.exception import StopUser
@@ -41,7 +42,10 @@ class Tenant(User):
         return senders.of(self.consumer)
 
     def on_start(self) -> None:
-        self.wait()  # the first request, too, starts when the schedule says
+        try:
+            self.wait()  # the first request, too, starts when the schedule says
+        except StopUser:
+            raise GreenletExit from None  # here Locust logs a StopUser as an error
 
     def on_stop(self) -> None:
         if self._intended_at is not None:
