@@ -213,7 +213,7 @@ def served_by(rows: pd.DataFrame) -> list[ServedRow]:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Three counts of the same requests: the records, Locust's own, and CloudWatch's."""
+    """Four counts of the same requests: the records, Locust's own, the gateway's and CloudWatch's."""
 
     sent: int
     answered: int
@@ -221,6 +221,8 @@ class Ledger:
     refused_by_bedrock: int
     failed: int
     locust_sent: int | None  # None: Locust wrote no statistics
+    gateway_saw: int | None  # by its own log, whatever it answered; None: its log is not ours to read
+    gateway_answered: int  # records of requests that went through it and got an HTTP status
     fetched: bool
     answered_matched: int  # answered requests whose invocation CloudWatch delivered
     invocations: int
@@ -248,11 +250,29 @@ class Ledger:
             f"Locust counted {counted:,} requests of {consumer}, and the records hold {recorded:,}."
             for consumer, recorded, counted in self.differences
         ]
+        if problem := self.gateway_problem():
+            found.append(problem)
         if not self.fetched:
             found.append("CloudWatch was never asked.")
         elif missing := self.answered - self.answered_matched:
             found.append(f"CloudWatch has no invocation for {missing:,} of {self.answered:,} answered requests.")
         return found
+
+    def gateway_problem(self) -> str:
+        """Answers of the gateway that its own log does not know of; "" when there are none."""
+        if self.gateway_saw is None or self.gateway_saw >= self.gateway_answered:
+            return ""
+        saw = f"The gateway's own log has {self.gateway_saw:,} request{'' if self.gateway_saw == 1 else 's'}"
+        return f"{saw}, and the records hold {self.gateway_answered:,} that it answered."
+
+    def notes(self) -> list[str]:
+        """What differs and is no fault of the records."""
+        if self.gateway_saw is None or self.gateway_saw <= self.gateway_answered:
+            return []
+        more = self.gateway_saw - self.gateway_answered
+        return [
+            f"The gateway's own log has {more:,} more than the records: others use it too, or a request was broken off."
+        ]
 
 
 def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: bool) -> Ledger:
@@ -261,6 +281,7 @@ def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: b
     outcome = requests["outcome"].value_counts()
     side = rows["side"].value_counts()
     answered = requests["outcome"] == Outcome.ANSWERED
+    through_gateway = [consumer.name for consumer in run.consumers if consumer.route == "gateway"]
     return Ledger(
         sent=len(requests),
         answered=int(outcome[Outcome.ANSWERED]),
@@ -268,6 +289,8 @@ def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: b
         refused_by_bedrock=int(outcome[Outcome.REFUSED_BY_BEDROCK]),
         failed=int(outcome[Outcome.FAILED]),
         locust_sent=None if locust is None else int(locust[locust_csv.REQUESTS].sum()),
+        gateway_saw=run.self_check.get("gateway_requests"),
+        gateway_answered=int((requests["consumer"].isin(through_gateway) & (requests["status"] != 0)).sum()),
         fetched=fetched,
         answered_matched=int((answered & (requests["side"] == "both")).sum()),
         invocations=int(side["both"] + side["invocation"]),

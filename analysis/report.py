@@ -342,7 +342,8 @@ def _self_check(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         for key, (words, show) in _SELF_CHECK.items()
         if key in found
     ]
-    others = [key for key in found if key not in _SELF_CHECK and key != "bottleneck"]  # that stands above
+    elsewhere = ("bottleneck", "gateway_requests")  # at the top, and in the ledger
+    others = [key for key in found if key not in _SELF_CHECK and key not in elsewhere]
     return known + [(key.replace("_", " "), _plain(found[key])) for key in others]
 
 

@@ -211,7 +211,7 @@ def _verdict(verdict: Verdict) -> RenderableType:
 
 
 def ledger_lines(ledger: metrics.Ledger) -> RenderableType:
-    """Three counts of the same requests."""
+    """Four counts of the same requests."""
     parts = [
         f"{ledger.answered:,} answered",
         *(f"{n:,} {words}" for n, words in (
@@ -225,12 +225,15 @@ def ledger_lines(ledger: metrics.Ledger) -> RenderableType:
     counts.add_column()
     counts.add_row("clients", f"{plural(ledger.sent, 'request')} sent = {' + '.join(parts)}")
     counts.add_row("Locust", UNKNOWN if ledger.locust_sent is None else plural(ledger.locust_sent, "request"))
+    saw = ledger.gateway_saw
+    counts.add_row("gateway", UNKNOWN if saw is None else f"{plural(saw, 'request')} by its own log")
     found = plural(ledger.invocations, "invocation")
     found += f", {ledger.answered_matched:,} of {plural(ledger.answered, 'answer')} matched"
     if ledger.unmatched_invocations:
         found += f", {ledger.unmatched_invocations:,} that no client heard of"
     counts.add_row("CloudWatch", found if ledger.fetched else UNKNOWN)
     problems = [Text(f"· {problem}", style="yellow") for problem in ledger.problems()]
+    problems += [Text(f"· {note}", style="dim") for note in ledger.notes()]
     heading = Text("The ledger closes" if ledger.closes else "The ledger does not close", style="bold")
     body = Padding(Group(counts, *problems), (1, 0, 0, 2), expand=False)
     return Group(Rule(heading, style="dim", align="left"), body)

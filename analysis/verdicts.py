@@ -72,7 +72,10 @@ def _weighed(
         return verdict
     if folder.run.ended_at is None:
         return _open(verdict, "The run has no end: it was killed, or is still running.")
-    names = {consumer.name for consumer in _consumers(folder.run, claim)}
+    consumers = _consumers(folder.run, claim)
+    names = {consumer.name for consumer in consumers}
+    if (problem := ledger.gateway_problem()) and any(consumer.route == "gateway" for consumer in consumers):
+        return _open(verdict, f"{problem} One of the two is not complete.")
     for consumer, recorded, counted in ledger.differences:
         if consumer in names:
             counts = f"Locust counted {plural(counted, 'request')} of {consumer}, and the records hold {recorded:,}"

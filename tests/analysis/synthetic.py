@@ -208,6 +208,7 @@ def _run(
         return RunClaim(pattern=pattern, claim=name, consumers=consumers, at_least=at_least)
 
     offered = sum(tenant.requests for tenant in tenants) / 60
+    through_gateway = sum(tenant.requests * minutes for tenant in tenants if tenant.route == "gateway")
     return Run(
         id="20261122-120003-synth",
         patterns=tuple(dict.fromkeys(tenant.pattern for tenant in tenants)),
@@ -249,7 +250,7 @@ def _run(
         self_check={
             "offered_per_s": round(offered, 3), "achieved_per_s": round(offered, 3), "lag_p50_ms": 0.4,
             "lag_p99_ms": 3.1, "lag_max_ms": 4.8, "client_cpu_percent": 23.0, "loop_delay_p99_ms": 1.9,
-            "warmup_requests": 12, "clock_step_ms": 0.0,
+            "warmup_requests": 12, "gateway_requests": through_gateway, "clock_step_ms": 0.0,
         },
         settings={"config": {"router_settings": {"routing_strategy": "simple-shuffle", "num_retries": 0}}},
     )  # fmt: skip

@@ -159,6 +159,31 @@ def test_a_ledger_that_does_not_says_where(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("saw", "problems", "notes"),
+    [
+        (None, [], []),
+        (2, [], []),
+        (1, ["The gateway's own log has 1 request, and the records hold 2 that it answered."], []),
+        (5, [], ["The gateway's own log has 3 more than the records: others use it too, or a request was broken off."]),
+    ],
+)
+def test_the_gateways_own_count(tmp_path: Path, saw: int | None, problems: list[str], notes: list[str]) -> None:
+    """Of what went through it and came back; a request without an answer may have been broken off before it arrived."""
+    tenants = [consumer("A"), consumer("B", route="direct", profile="one", model="m")]
+    records = [
+        record("A", request_id="1"),
+        refused("A"),
+        record("A", status=0, error_type="timeout"),
+        record("B", 5, "2"),
+    ]
+    of = run(consumers=tenants, self_check={"gateway_requests": saw})
+    folder = files.read(write(tmp_path, of, records, [invocation("1"), invocation("2")]))
+    ledger = metrics.ledger(of, join(folder.records, folder.invocations), folder.locust, fetched=True)
+    assert (ledger.gateway_saw, ledger.gateway_answered) == (saw, 2)
+    assert (ledger.problems(), ledger.closes, ledger.notes()) == (problems, not problems, notes)
+
+
 def test_the_accounts_of_a_consumer_are_those_of_its_deployments() -> None:
     one = run(deployments=[deployment("d1"), deployment("d2", account_id=None, profile="two")])
     assert metrics.accounts_of(one, consumer()) == {"111111111111", "222222222222"}

@@ -179,6 +179,21 @@ def test_the_self_check_shows_what_is_known_in_words_and_the_rest_as_it_is(tmp_p
     assert "Scheduling lag, max —" in page.text
 
 
+def test_the_gateways_own_count_stands_in_the_ledger_alone(tmp_path: Path) -> None:
+    folder = folder_of(synthetic.demo(), tmp_path)
+    for saw, told in ((55, "55"), (None, "—")):
+        page = Page(rendered(changed(folder, self_check={"gateway_requests": saw})))
+        assert page.text.count(f"The gateway’s own log counted {told}") == page.text.count("The gateway’s own log") == 1
+        assert "gateway requests" not in page.text
+    more = Page(rendered(changed(folder, self_check={"gateway_requests": 57})))
+    assert (
+        "The gateway's own log has 2 more than the records: others use it too, or a request was broken off."
+        in more.text
+    )
+    fewer = Page(rendered(changed(folder, self_check={"gateway_requests": 54})))
+    assert "The gateway's own log has 54 requests, and the records hold 55 that it answered." in fewer.text
+
+
 def test_locusts_own_report_is_linked_when_it_is_there(tmp_path: Path) -> None:
     folder = folder_of(synthetic.demo(), tmp_path)
     assert LOCUST_REPORT_HTML not in rendered(folder)

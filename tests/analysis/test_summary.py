@@ -41,6 +41,7 @@ def test_the_tables_say_what_was_measured(sound: str) -> None:
     assert line(sound, "fallback-primary ")[:4] == ["fallback-primary", "3", "30.0", "%"]
     assert line(sound, "fallback-secondary ")[:4] == ["fallback-secondary", "7", "70.0", "%"]
     assert " ".join(line(sound, "clients")) == "clients 65 requests sent = 63 answered + 2 refused by the gateway"
+    assert " ".join(line(sound, "gateway")) == "gateway 55 requests by its own log"
     assert "Region of account-two" in sound
     assert "PASS   12 claims: 12 proved, on the embedded AWS" in sound
 
@@ -94,6 +95,14 @@ def test_another_pattern_gets_a_table_of_its_consumers(tmp_path: Path) -> None:
     text = shown(write(tmp_path, of, [record("tenant", latency_ms=1234), refused("tenant")], None))
     assert line(text, "tenant") == ["tenant", "50.0", "%", "2", "1", "0", "1", "1.234", "s"]
     assert "note  The gateway ended in the middle of the run." in text
+
+
+@pytest.mark.parametrize(("saw", "told"), [(3, "3 requests by its own log"), (None, "—")])
+def test_the_gateways_own_count_stands_in_the_ledger(tmp_path: Path, saw: int | None, told: str) -> None:
+    of = run([claim("all_answered")], self_check={"gateway_requests": saw})
+    text = shown(write(tmp_path, of, [record(request_id="1")], None))
+    assert " ".join(line(text, "gateway")) == f"gateway {told}"
+    assert ("· The gateway's own log has 2 more than the records: others" in text) == (saw is not None)
 
 
 def test_names_from_elsewhere_are_text_and_no_markup(tmp_path: Path) -> None:

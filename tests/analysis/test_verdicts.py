@@ -390,6 +390,21 @@ def test_without_locusts_count_a_claim_is_open(tmp_path: Path) -> None:
     assert (verdict.answer, verdict.reason[:28]) == (UNKNOWN, "Locust's statistics are miss")
 
 
+@pytest.mark.parametrize(("saw", "answer"), [(1, UNKNOWN), (2, PASS), (3, PASS), (None, PASS)])
+def test_a_gateway_that_saw_fewer_leaves_its_consumers_open(tmp_path: Path, saw: int | None, answer: Answer) -> None:
+    tenants = [consumer("A"), consumer("B", pattern="q", route="direct", profile="one", model="m")]
+    claims = [claim("all_answered"), RunClaim(pattern="q", claim="all_answered")]
+    of = run(claims, tenants, self_check={"gateway_requests": saw})
+    path = write(tmp_path, of, *agreed([record("A"), record("A"), record("B", pattern="q"), record("B", pattern="q")]))
+    through_gateway, direct = verdicts.judge(files.read(path))
+    assert (through_gateway.answer, direct.answer) == (answer, PASS)
+    if answer is UNKNOWN:
+        assert through_gateway.reason == (
+            "The gateway's own log has 1 request, and the records hold 2 that it answered. "
+            "One of the two is not complete."
+        )
+
+
 def test_a_killed_run_proves_nothing(tmp_path: Path) -> None:
     verdict = judged(tmp_path, run([claim("all_answered")], ended_at=None), [record()])
     assert (verdict.answer, verdict.reason[:18]) == (UNKNOWN, "The run has no end")
