@@ -1,4 +1,4 @@
-"""Other load generators against the same server, beside ours: streams, and requests a second.
+"""Other load generators against the same server, beside ours: how true the times of their streams are.
 
     python tests/benchmarks/load_peers.py
 
