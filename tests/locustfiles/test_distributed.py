@@ -14,6 +14,7 @@ def straight(place):
     here = place("straight")
     patterns = here.read("patterns")
     patterns["patterns"]["account_sharding"]["route"] = "direct"
+    patterns["patterns"]["account_sharding"]["consumers"]["account-two"]["users"] = 15  # for 10 requests
     here.write("patterns", patterns)
     port = str(free_port())
     files = "locustfiles/account_sharding.py,locustfiles/cris.py"
@@ -28,6 +29,10 @@ def test_direct_sharding_asks_each_account_with_its_profile(straight):
     assert {record["model_asked"] for record in straight.records} == {"us.anthropic.claude-sonnet-4-6"}
     assert set(straight.answers.values()) == {"PASS"}
     assert len(straight.answers) == 4
+
+
+def test_users_without_a_request_end_without_a_word(straight):
+    assert "ERROR" not in straight.err
 
 
 def test_two_processes_send_the_schedule_once_and_record_it_whole(straight):
@@ -65,6 +70,7 @@ def depleted(place):
     ended = master.wait(90)
     for each in workers:
         each.gone(within_s=20)
+    ended.err += workers[2].err
     return ended
 
 
@@ -78,6 +84,7 @@ def test_a_lost_worker_is_told_and_what_it_had_reported_is_kept(depleted):
 
 def test_a_late_worker_is_told_and_sends_nothing(depleted):
     assert any("joined late" in note for note in depleted.settings["notes"])
+    assert "Traceback" not in depleted.said
 
 
 def test_a_run_that_lost_a_worker_proves_nothing(depleted):

@@ -1,7 +1,6 @@
 """The main job, run once the way a user runs it, and judged by the files that it leaves."""
 
 import csv
-import json
 from collections import Counter
 
 import pytest
@@ -152,9 +151,8 @@ def test_the_warm_up_counts_nowhere(job):
     assert {row["request_id"] for row in rows(job.run / "invocations.csv")} == answered
 
 
-def test_run_json_has_the_settings_and_no_ones_secrets(job):
+def test_run_json_has_the_settings_with_keys_by_name_only(job):
     assert job.settings["settings"]["patterns.yaml"]["patterns"].keys() == set(PATTERNS)
-    assert "key: CONSUMER_A_KEY" not in json.dumps(job.settings)
     assert job.settings["settings"]["patterns.yaml"]["patterns"]["quota_isolation"]["consumers"]["A"]["key"] == (
         "CONSUMER_A_KEY"
     )
