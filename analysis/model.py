@@ -226,7 +226,7 @@ class RunDeployment(_Strict):
 
 
 class RunClaim(_Strict):
-    """A claim to be judged: its name in analysis.verdicts, and what it is about."""
+    """A claim to be judged: its name in analysis.claims, and what it is about."""
 
     pattern: str
     claim: str

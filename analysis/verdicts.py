@@ -1,37 +1,27 @@
-"""One pure function per claim: what was recorded → PASS, FAIL or UNKNOWN, in plain words with the numbers.
+"""Judges a run: a verdict on each of its claims, which holds only as far as what it rests on does.
 
-FAIL says that the evidence contradicts the claim. UNKNOWN says that there is none, or not enough: no samples, logs that
-have not arrived, counts that do not agree, a claim that the traffic did not put to the test.
+No claim passes on records that Locust, the gateway or CloudWatch contradict or do not confirm, on a run that did not
+end, or on a client that was too slow: then it is open, and the reason says what to do.
 """
 
 from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis import files, metrics, windows
+from analysis import files, metrics
+from analysis.claims import CLAIMS, NO_INVOCATIONS
+from analysis.evidence import consumers_of, ids, requests_of
 from analysis.join import join
-from analysis.model import (
-    INVOCATIONS_CSV,
-    REQUESTS_CSV,
-    VERDICTS_JSON,
-    Answer,
-    Outcome,
-    Run,
-    RunClaim,
-    RunConsumer,
-    Verdict,
-    worst,
-)
-from analysis.wording import UNKNOWN, clock, listing, location, plural
+from analysis.model import VERDICTS_JSON, Answer, Outcome, Run, RunClaim, Verdict
+from analysis.wording import UNKNOWN, listing, location, plural
 
-_EXAMPLES = 3  # request ids given as evidence
+_NEVER_ASKED = "CloudWatch was never asked."
 _NEEDED = (
     "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome", "request_id",
     "side", "account_id", "inference_region", "invocation_latency_ms", "error_code",
@@ -51,13 +41,17 @@ def _judged(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     judge_claim = CLAIMS.get(claim.claim)
     if judge_claim is None:
         reason = f"No judge is called {claim.claim!r}. Known are {listing(list(CLAIMS), most=len(CLAIMS))}."
-        return _unknown(claim, claim.claim, "", 0, reason)
+        return _not_judged(claim, reason)
     try:
         return judge_claim(run, claim, rows)
     except Exception as error:  # a judge that crashes has proved nothing, and must not hide the others' verdicts
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"The judge crashed at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
-        return _unknown(claim, claim.claim.replace("_", " "), "", 0, reason)
+        return _not_judged(claim, reason)
+
+
+def _not_judged(claim: RunClaim, reason: str) -> Verdict:
+    return Verdict(claim.pattern, claim.claim.replace("_", " "), Answer.UNKNOWN, UNKNOWN, "", 0, reason)
 
 
 def _weighed(
@@ -66,13 +60,13 @@ def _weighed(
     """The verdict, unless what it rests on does not hold: then UNKNOWN, and why."""
     if bottleneck := folder.run.self_check.get("bottleneck"):
         return _open(verdict, f"The client was the bottleneck, so this says nothing about the gateway: {bottleneck}")
-    if verdict.reason == _NO_INVOCATIONS:
+    if verdict.reason == NO_INVOCATIONS:
         return _open(verdict, _why_no_invocations(folder))
     if verdict.answer is not Answer.PASS:
         return verdict
     if folder.run.ended_at is None:
         return _open(verdict, "The run has no end: it was killed, or is still running.")
-    consumers = _consumers(folder.run, claim)
+    consumers = consumers_of(folder.run, claim)
     names = {consumer.name for consumer in consumers}
     if (problem := ledger.gateway_problem()) and any(consumer.route == "gateway" for consumer in consumers):
         return _open(verdict, f"{problem} One of the two is not complete.")
@@ -84,12 +78,12 @@ def _weighed(
         return _open(verdict, "Locust's statistics are missing, so nothing confirms that the records are complete.")
     if folder.invocations is None:  # a PASS promises that CloudWatch agrees
         return _open(verdict, _why_no_invocations(folder))
-    answered = _of(rows, names, Outcome.ANSWERED, claim.pattern)
+    answered = requests_of(rows, names, Outcome.ANSWERED, claim.pattern)
     missing = answered[answered["side"] == "record"]
     if len(missing):
         reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
         why = (folder.fetch and folder.fetch.reason) or "Logs may be on their way."
-        evidence = (*verdict.evidence, *_ids(missing))
+        evidence = (*verdict.evidence, *ids(missing))
         return replace(_open(verdict, f"{reason} {why} {_ask_again(folder)}"), evidence=evidence)
     return verdict
 
@@ -98,7 +92,7 @@ def _why_no_invocations(folder: files.RunFolder) -> str:
     why = folder.fetch.reason if folder.fetch else ""
     if folder.invocations is None and not why:
         why = _NEVER_ASKED
-    return f"{why or _NO_INVOCATIONS} {_ask_again(folder)}"
+    return f"{why or NO_INVOCATIONS} {_ask_again(folder)}"
 
 
 def _ask_again(folder: files.RunFolder) -> str:
@@ -108,409 +102,6 @@ def _ask_again(folder: files.RunFolder) -> str:
 
 def _open(verdict: Verdict, reason: str) -> Verdict:
     return replace(verdict, answer=Answer.UNKNOWN, reason=reason)
-
-
-# --- the claims -------------------------------------------------------------------------------------------------
-
-
-def all_answered(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """Every request of the pattern, or of the named consumers, was answered."""
-    of_whom = f" of {listing(claim.consumers)}" if claim.consumers else ""
-    sentence = f"Every request{of_whom} is answered."
-    names = {consumer.name for consumer in _consumers(run, claim)}
-    requests = _of(rows, names, None, claim.pattern)
-    bad = requests[requests["outcome"] != Outcome.ANSWERED]
-    n = len(requests)
-    expected = f"{n:,} of {n:,} answered"
-    if not n:
-        return _unknown(claim, sentence, "every request answered", 0, _NOTHING_SENT)
-    observed = f"{n - len(bad):,} of {n:,} answered{_what_else(bad)}"
-    if len(bad):
-        return _fail(claim, sentence, observed, expected, n, _why(bad), _files(rows) + _ids(bad))
-    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(requests))
-
-
-def regions_at_least(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """CloudWatch shows invocations of the pattern in so many inference Regions."""
-    least = claim.at_least or 1
-    sentence = f"Bedrock serves the requests from at least {plural(least, 'Region')}."
-    expected = f"at least {plural(least, 'Region')}"
-    names = {consumer.name for consumer in _consumers(run, claim)}
-    here = _of(rows, names, None, claim.pattern)
-    found = metrics.regions(here)
-    n = sum(region.invocations.count for region in found)
-    if not n:
-        reason = _NOTHING_SENT if here.empty else _NO_INVOCATIONS
-        return _unknown(claim, sentence, expected, 0, reason)
-    counts = ", ".join(f"{region.region} {region.invocations.count:,}" for region in found)
-    observed = f"{plural(len(found), 'Region')}: {counts}"
-    matched = here[here["side"] == "both"]
-    if len(found) >= least:
-        return _pass(claim, sentence, observed, expected, n, (INVOCATIONS_CSV, *_one_of_each(matched)))
-    if missing := int(((here["side"] == "record") & (here["outcome"] == Outcome.ANSWERED)).sum()):
-        reason = f"CloudWatch has no invocation for {plural(missing, 'answered request')}, and may show more Regions."
-        return _unknown(claim, sentence, expected, n, reason, observed, (INVOCATIONS_CSV, *_ids(matched)))
-    reason = f"All {plural(n, 'invocation')} were served in {listing([region.region for region in found])}."
-    return _fail(claim, sentence, observed, expected, n, reason, (INVOCATIONS_CSV, *_ids(matched)))
-
-
-def shards_separate(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """Each consumer's requests were invoked in its own account and nowhere else, all of them."""
-    sentence = "Each consumer's requests are invoked in an AWS account of its own, and in no other."
-    tenants = _consumers(run, claim)
-    here = _of(rows, {tenant.name for tenant in tenants}, None, claim.pattern)
-    invoked = here[(here["side"] == "both") & (here["outcome"] == Outcome.ANSWERED)]
-    own = {tenant.name: metrics.accounts_of(run, tenant) for tenant in tenants}
-    sent = {tenant.name: int((here["consumer"] == tenant.name).sum()) for tenant in tenants}
-    expected = "; ".join(f"{name}: {sent[name]:,} in {_accounts(own[name])}" for name in own)
-    if here.empty:
-        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
-    if invoked.empty:
-        return _unknown(claim, sentence, expected, 0, _NO_INVOCATIONS)
-    by_account = {
-        name: {str(account): int(n) for account, n in part["account_id"].value_counts().items() if n}
-        for name, part in invoked.groupby(invoked["consumer"].astype(object))
-    }
-    observed = "; ".join(f"{name}: {_spread(by_account.get(name, {}))}" for name in own)
-    evidence = (INVOCATIONS_CSV, *_one_of_each(invoked))
-    n = len(invoked)
-
-    shared = _shared_accounts(by_account)
-    if shared:
-        reason = f"Account {listing(sorted(shared))} serves more than one consumer."
-        return _fail(claim, sentence, observed, expected, n, reason, evidence)
-    strays = [
-        f"{count:,} of {name} in {account}"
-        for name, counts in by_account.items()
-        for account, count in counts.items()
-        if own[name] is not None and account not in (own[name] or ())
-    ]
-    if strays:
-        return _fail(claim, sentence, observed, expected, n, f"Invoked elsewhere: {listing(strays)}.", evidence)
-    lost = here[here["outcome"] != Outcome.ANSWERED]
-    if len(lost):
-        return _fail(claim, sentence, observed, expected, n, _why(lost), evidence + _ids(lost))
-    if len(tenants) < 2:
-        return _unknown(claim, sentence, expected, n, "There is one consumer only, so there is nothing to separate.")
-    if unknown := [name for name, accounts in own.items() if accounts is None]:
-        reason = f"The account that {listing(unknown)} should use is not known: STS did not tell it."
-        return _unknown(claim, sentence, expected, n, reason, observed)
-    return _pass(claim, sentence, observed, expected, n, evidence)
-
-
-def primaries_filled(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """In every quota window the primaries answered as much as their quotas allow, none of them more."""
-    sentence = "In every quota window the primaries answer what their quotas allow, and none answers more."
-    groups = _groups(run, claim)
-    found = {group: windows.deployment_windows(run, rows, group) for group in groups}
-    limited = {group: seen for group, seen in found.items() if seen is not None}
-    if not limited:
-        return _unknown(claim, sentence, "", 0, f"No deployment of {listing(groups) or 'the pattern'} has an rpm.")
-    expected = "; ".join(_quota_text(seen) for seen in limited.values())
-    n = sum(seen.offered for seen in limited.values())
-    if not n:
-        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
-    observed = "; ".join(_windows_text(seen) for seen in limited.values())
-    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), _files(rows))
-
-
-def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """Whatever the primaries could not take was answered by a deployment that stands in for them."""
-    sentence = "Every request over the primaries' quotas is answered by a fallback."
-    groups = _groups(run, claim)
-    primaries = {deployment.id for deployment in run.deployments if deployment.group in groups}
-    stand_in_groups = {name for group in groups for name in run.fallbacks.get(group, ())}
-    stand_ins = [deployment.id for deployment in run.deployments if deployment.group in stand_in_groups]
-    names = {consumer.name for consumer in _consumers(run, claim)}
-    requests = _of(rows, names, None, claim.pattern)
-    if requests.empty:
-        return _unknown(claim, sentence, "every overflow answered by a fallback", 0, _NOTHING_SENT)
-    answered = requests["outcome"] == Outcome.ANSWERED
-    overflow = requests[~(answered & requests["deployment"].isin(list(primaries)))]
-    by_fallback = overflow[(overflow["outcome"] == Outcome.ANSWERED) & overflow["deployment"].isin(stand_ins)]
-    limited = [seen for group in groups if (seen := windows.deployment_windows(run, rows, group)) is not None]
-    excess = sum(chain.excess for seen in limited for chain in seen.chains if chain.answer is Answer.FAIL)
-    n = len(overflow) + excess
-    whom = listing(stand_ins) or "a fallback"
-    expected = f"{n:,} of {n:,} answered by {whom}"
-    observed = f"{len(by_fallback):,} of {n:,} answered by {whom}"
-    if not n:
-        reason = f"{plural(len(requests), 'request')} did not exceed the primaries' quotas. Send more than they allow."
-        return _unknown(claim, sentence, "something over the quotas", 0, reason)
-    rest = overflow[~overflow.index.isin(by_fallback.index)]
-    if len(rest):
-        elsewhere = rest[rest["outcome"] == Outcome.ANSWERED]
-        reason = _why(rest[rest["outcome"] != Outcome.ANSWERED]) or (
-            f"{plural(len(elsewhere), 'request')} answered by "
-            f"{listing(sorted({str(name) or 'nobody known' for name in elsewhere['deployment']}))}."
-        )
-        if not stand_ins:
-            reason = f"No fallback is configured for {listing(groups)}. {reason}"
-        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(rest))
-    if excess:
-        reason = f"The primaries answered {plural(len(requests), 'request')}, {excess:,} more than they may."
-        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(requests))
-    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(by_fallback))
-
-
-def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """In every quota window a consumer is let through up to its quota, and the gateway refuses what is over it."""
-    tenants = _consumers(run, claim)
-    names = [tenant.name for tenant in tenants]
-    verb = "is" if len(names) == 1 else "are"
-    sentence = f"{listing(names)} {verb} held to the quota: the gateway refuses what is over it."
-    found = {tenant.name: windows.consumer_windows(run, rows, tenant) for tenant in tenants}
-    limited = {name: seen for name, seen in found.items() if seen is not None}
-    if unlimited := [name for name in found if name not in limited]:
-        reason = f"{listing(unlimited)} has no quota_rpm, nor has its model group an rpm."
-        return _unknown(claim, sentence, "", 0, reason)
-    expected = "; ".join(
-        f"{name}: at most {sum(chain.quota_rpm for chain in seen.chains):,} let through a window, the rest refused"
-        for name, seen in limited.items()
-    )
-    requests = _of(rows, set(names), None, claim.pattern)
-    n = len(requests)
-    if not n:
-        return _unknown(claim, sentence, expected, 0, _NOTHING_SENT)
-    refused = requests[requests["outcome"] == Outcome.REFUSED_BY_GATEWAY]
-    sent, lost = (part["consumer"].value_counts() for part in (requests, refused))
-    observed = "; ".join(
-        f"{name}: {sent[name] - lost[name]:,} let through, {lost[name]:,} refused by the gateway" for name in names
-    )
-    answered = requests[requests["outcome"] == Outcome.ANSWERED]
-    broken = requests[requests["outcome"].isin([Outcome.FAILED, Outcome.REFUSED_BY_BEDROCK])]
-    if len(broken):
-        reason = f"Not by the gateway's quota: {_why(broken)}"
-        return _fail(claim, sentence, observed + _what_else(broken), expected, n, reason, _files(rows) + _ids(broken))
-    by_group = [tenant.name for tenant in tenants if tenant.quota_rpm is None]
-    members = [chain.name for seen in limited.values() for chain in seen.chains]
-    elsewhere = answered[answered["consumer"].isin(by_group) & ~answered["deployment"].isin(members)]
-    if len(elsewhere):
-        whom = listing(sorted({str(name) or "nobody known" for name in elsewhere["deployment"]}))
-        reason = f"{plural(len(elsewhere), 'request')} over the quota answered by {whom}, and not refused."
-        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(elsewhere))
-    if refused.empty and not any(chain.excess for seen in limited.values() for chain in seen.chains):
-        reason = f"{listing(names)} never asked for more than the quota. Send more than it allows."
-        return _unknown(claim, sentence, "something over the quota", n, reason, observed)
-    evidence = _files(rows) + _ids(answered)
-    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
-
-
-def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-    """The named consumers were answered in full while another of the pattern was over its quota."""
-    tenants = _consumers(run, claim)
-    names = [tenant.name for tenant in tenants]
-    noisy = [tenant for tenant in run.consumers if tenant.pattern == claim.pattern and tenant.name not in names]
-    who = listing([tenant.name for tenant in noisy]) or "another consumer"
-    verb = "is" if len(names) == 1 else "are"
-    sentence = f"{listing(names)} {verb} answered in full while {who} is over its quota."
-    requests = _of(rows, set(names), None, claim.pattern)
-    bad = requests[requests["outcome"] != Outcome.ANSWERED]
-    n = len(requests)
-    if not n:
-        return _unknown(claim, sentence, "every request answered", 0, _NOTHING_SENT)
-    counts = [(name, int((requests["consumer"] == name).sum()), int((bad["consumer"] == name).sum())) for name in names]
-    expected = "; ".join(f"{name}: {sent:,} of {sent:,} answered" for name, sent, _ in counts)
-    observed = "; ".join(f"{name}: {sent - lost:,} of {sent:,} answered" for name, sent, lost in counts)
-    if silent := [name for name, sent, _ in counts if not sent]:
-        return _unknown(claim, sentence, expected, n, f"{listing(silent)} sent nothing.", observed)
-
-    over = _times_over_quota(run, rows, noisy)
-    if over is None:
-        reason = f"{who} never asked for more than its quota, so isolation was not put to the test. Send more."
-        return _unknown(claim, sentence, expected, n, reason, observed)
-    apart = [name for name in names if not _overlaps(requests[requests["consumer"] == name]["started_at"], over)]
-    if apart:
-        reason = f"{listing(apart)} sent nothing while {who} was over its quota, so isolation was not put to the test."
-        return _unknown(claim, sentence, expected, n, reason, observed)
-    if len(bad):
-        greedy = [tenant.name for tenant in tenants if _windows_over_quota(run, rows, tenant)]
-        reason = _why(bad)
-        if set(bad["outcome"]) == {Outcome.REFUSED_BY_GATEWAY} and set(bad["consumer"]) <= set(greedy):
-            reason = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell. {reason}"
-            return _unknown(claim, sentence, expected, n, reason, observed)
-        return _fail(claim, sentence, observed, expected, n, reason, _files(rows) + _ids(bad))
-    return _pass(claim, sentence, observed, expected, n, _files(rows) + _ids(requests))
-
-
-CLAIMS: Mapping[str, Callable[[Run, RunClaim, pd.DataFrame], Verdict]] = {
-    judge_claim.__name__: judge_claim
-    for judge_claim in (
-        all_answered,
-        regions_at_least,
-        shards_separate,
-        primaries_filled,
-        overflow_answered_by_fallback,
-        limited_to_quota,
-        neighbours_unharmed,
-    )
-}
-
-
-# --- what the claims share --------------------------------------------------------------------------------------
-
-_NOTHING_SENT = "Nothing was sent."
-_NEVER_ASKED = "CloudWatch was never asked."
-_NO_INVOCATIONS = "CloudWatch knows of no invocation."
-
-
-def _consumers(run: Run, claim: RunClaim) -> list[RunConsumer]:
-    """Whom the claim is about: the named consumers, else all of its pattern."""
-    return [
-        consumer
-        for consumer in run.consumers
-        if consumer.pattern == claim.pattern and (not claim.consumers or consumer.name in claim.consumers)
-    ]
-
-
-def _groups(run: Run, claim: RunClaim) -> list[str]:
-    """The model groups that they ask."""
-    return list(dict.fromkeys(tenant.model for tenant in _consumers(run, claim) if tenant.route == "gateway"))
-
-
-def _of(rows: pd.DataFrame, consumers: set[str], outcome: Outcome | None, pattern: str) -> pd.DataFrame:
-    chosen = (rows["pattern"] == pattern) & rows["consumer"].isin(list(consumers))
-    return rows[chosen if outcome is None else chosen & (rows["outcome"] == outcome)]
-
-
-def _by_windows(
-    claim: RunClaim,
-    sentence: str,
-    observed: str,
-    expected: str,
-    n: int,
-    found: list[windows.Windows],
-    evidence: tuple[str, ...],
-) -> Verdict:
-    answer = worst([seen.answer for seen in found])
-    if answer is Answer.PASS:
-        return _pass(claim, sentence, observed, expected, n, evidence)
-    chain = next(chain for seen in found for chain in seen.chains if chain.answer is answer)
-    reason = _what_is_off(chain)
-    if answer is Answer.FAIL:
-        return _fail(claim, sentence, observed, expected, n, reason, evidence)
-    edge = "Requests at the very edge of a quota window may count in either; run it again."
-    return _unknown(claim, sentence, expected, n, f"{reason} {edge}", observed, evidence)
-
-
-def _what_is_off(chain: windows.Chain) -> str:
-    for window in chain.windows:
-        if not chain.holds(window):
-            counts = f"{chain.name} {window.served:,} of {window.offered:,} offered"
-            due = chain.expected(window)
-            return f"In the window from {clock(window.starts_at)}: {counts}, where the quota makes it {due:,}."
-    return f"{chain.name} turned requests away before its quota was used up, or after it was free again."
-
-
-def _windows_text(seen: windows.Windows) -> str:
-    parts = ", ".join(f"{chain.name} {chain.served:,}" for chain in seen.chains)
-    most = max(len(chain.windows) for chain in seen.chains)
-    return f"{parts} of {seen.offered:,} in {plural(most, 'window')}"
-
-
-def _quota_text(seen: windows.Windows) -> str:
-    limits = listing([f"{chain.name} at most {chain.quota_rpm:,}" for chain in seen.chains])
-    return f"{limits} a window; the rest elsewhere, while they are full"
-
-
-def _times_over_quota(run: Run, rows: pd.DataFrame, noisy: list[RunConsumer]) -> list[tuple[float, float]] | None:
-    """When a noisy neighbour asked for more than its quota, window by window; None: it never did."""
-    spans = [
-        (window.starts_at, window.starts_at + windows.WINDOW_S)
-        for tenant in noisy
-        for window in _windows_over_quota(run, rows, tenant)
-    ]
-    return spans or None
-
-
-def _windows_over_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> list[windows.Window]:
-    seen = windows.consumer_windows(run, rows, tenant)
-    return [window for chain in seen.chains for window in chain.over_quota()] if seen else []
-
-
-def _overlaps(times: pd.Series, spans: Iterable[tuple[float, float]]) -> bool:
-    tolerance = windows.TOLERANCE_S
-    return any(times.between(start - tolerance, end + tolerance).any() for start, end in spans)
-
-
-def _shared_accounts(by_account: Mapping[str, Mapping[str, int]]) -> set[str]:
-    seen: set[str] = set()
-    shared: set[str] = set()
-    for counts in by_account.values():
-        shared |= seen & set(counts)
-        seen |= set(counts)
-    return shared
-
-
-def _accounts(accounts: set[str] | None) -> str:
-    return listing(sorted(accounts), "or") if accounts else "an account of its own"
-
-
-def _spread(counts: Mapping[str, int]) -> str:
-    return listing([f"{count:,} in {account}" for account, count in counts.items()]) or "none invoked"
-
-
-_OUTCOME_WORDS = {
-    Outcome.REFUSED_BY_GATEWAY: "refused by the gateway",
-    Outcome.REFUSED_BY_BEDROCK: "refused by Bedrock",
-    Outcome.FAILED: "failed",
-}
-
-
-def _outcome_counts(bad: pd.DataFrame) -> list[tuple[Outcome, int]]:
-    counts = bad["outcome"].value_counts()
-    return [(outcome, int(counts.get(outcome, 0))) for outcome in _OUTCOME_WORDS if counts.get(outcome, 0)]
-
-
-def _what_else(bad: pd.DataFrame) -> str:
-    return "".join(f", {count:,} {_OUTCOME_WORDS[outcome]}" for outcome, count in _outcome_counts(bad))
-
-
-def _why(bad: pd.DataFrame) -> str:
-    """How requests went wrong, with the most frequent error; "" when none did."""
-    if bad.empty:
-        return ""
-    parts = [f"{plural(count, 'request')} {_OUTCOME_WORDS[outcome]}" for outcome, count in _outcome_counts(bad)]
-    kinds = bad["error_type"].astype(object).value_counts()
-    statuses = sorted({int(status) for status in bad["status"]})
-    most = [f"{kind} {count:,}" for kind, count in kinds.items() if kind][:3]
-    status = listing([str(code) if code else "no answer" for code in statuses], "or")
-    return f"{listing(parts)} (HTTP {status}{'; ' if most else ''}{', '.join(most)})."
-
-
-def _files(rows: pd.DataFrame) -> tuple[str, ...]:
-    return (REQUESTS_CSV, INVOCATIONS_CSV) if (rows["side"] == "both").any() else (REQUESTS_CSV,)
-
-
-def _ids(part: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(str(i) for i in part["request_id"].head(1000) if i)[:_EXAMPLES]
-
-
-def _one_of_each(matched: pd.DataFrame) -> tuple[str, ...]:
-    """A request id for each Region and account."""
-    return _ids(matched.drop_duplicates(["account_id", "inference_region"]))
-
-
-def _pass(claim: RunClaim, sentence: str, observed: str, expected: str, n: int, evidence: tuple[str, ...]) -> Verdict:
-    return Verdict(claim.pattern, sentence, Answer.PASS, observed, expected, n, "", evidence)
-
-
-def _fail(
-    claim: RunClaim, sentence: str, observed: str, expected: str, n: int, reason: str, evidence: tuple[str, ...]
-) -> Verdict:
-    return Verdict(claim.pattern, sentence, Answer.FAIL, observed, expected, n, reason, evidence)
-
-
-def _unknown(
-    claim: RunClaim,
-    sentence: str,
-    expected: str,
-    n: int,
-    reason: str,
-    observed: str = UNKNOWN,
-    evidence: tuple[str, ...] = (),
-) -> Verdict:
-    return Verdict(claim.pattern, sentence, Answer.UNKNOWN, observed, expected, n, reason, evidence)
 
 
 # --- their file -------------------------------------------------------------------------------------------------

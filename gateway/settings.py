@@ -293,7 +293,7 @@ ClaimName = Literal[
 
 
 class Claim(Strict):
-    """A sentence to be proved, by its name in analysis.verdicts."""
+    """A sentence to be proved, by its name in analysis.claims."""
 
     claim: ClaimName
     consumers: list[str] = []  # absent: every consumer of the pattern
