@@ -15,6 +15,7 @@ from rich.text import Text
 
 from analysis import cloudwatch, files, summary, verdicts
 from analysis import report as page
+from analysis.aws_errors import FetchError
 from analysis.join import join
 from analysis.model import Answer, Verdict, worst
 from analysis.wording import location
@@ -68,7 +69,7 @@ def everything(run: Path) -> None:
     console = Console()
     try:
         _fetch(console, run)
-    except cloudwatch.FetchError as error:
+    except FetchError as error:
         _complain(error)
     folder, rows, answers = _judge(run)
     written = page.write(folder, rows, answers)
@@ -128,7 +129,7 @@ def run_command_line() -> None:
         sys.exit(UNUSABLE)
     except click.Abort:
         sys.exit(128 + signal.SIGINT)
-    except (files.RunFolderError, cloudwatch.FetchError) as error:
+    except (files.RunFolderError, FetchError) as error:
         _complain(error)
         sys.exit(UNUSABLE)
     except Exception:  # a crash proves nothing: Python's own exit code, 1, means that a claim fails

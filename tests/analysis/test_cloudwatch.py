@@ -18,8 +18,9 @@ import yaml
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from analysis import cloudwatch, files
-from analysis.cloudwatch import FetchError, Progress, fetch
+from analysis import files, insights
+from analysis.aws_errors import FetchError
+from analysis.cloudwatch import Progress, fetch
 from analysis.model import Invocation, Record, Run, RunAws, RunFetch
 from gateway.settings import CONFIG_DIR
 from tests.analysis import histories
@@ -205,7 +206,7 @@ def test_more_in_one_second_than_a_query_returns_is_told(asker: Asker, tmp_path:
 
 
 def test_long_answers_are_paged(asker: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudwatch, "PAGE", 2)
+    monkeypatch.setattr(insights, "PAGE", 2)
     asker.ask(5)
     assert fetch(asker.write(tmp_path)).invocations == 5
 
@@ -257,7 +258,7 @@ def test_the_query_matches_bare_ids_and_the_ends_of_arns() -> None:
         deployments=[histories.deployment(model_id=arn)],
         id='odd"id\\',
     )
-    query = cloudwatch.query_string(of)
+    query = insights.query_string(of)
     assert 'requestMetadata.run = "odd\\"id\\\\"' in query
     assert r"modelId like /(global\.x\.y\-v1:0|us\.anthropic\.claude\-sonnet\-4\-6)$/" in query
 
@@ -296,7 +297,7 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
     script = Scripted()
-    monkeypatch.setattr(cloudwatch.boto3, "Session", lambda **_: script)
+    monkeypatch.setattr(insights.boto3, "Session", lambda **_: script)
     yield script
     script.stub.assert_no_pending_responses()
 
