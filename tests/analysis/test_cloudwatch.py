@@ -1,5 +1,6 @@
 """Fetching through boto3 from an embedded AWS in a process of its own, and what is said when that cannot be."""
 
+import contextlib
 import csv
 import json
 import os
@@ -32,25 +33,29 @@ PROFILES = ("account-one", "account-two")
 ACCOUNTS = {"account-one": "111111111111", "account-two": "222222222222"}
 
 
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+@contextlib.contextmanager
+def embedded_aws(directory: Path, query_s: float) -> Iterator[dict[str, str]]:
     """The environment that points at an embedded AWS without latency, whose logs arrive at once."""
-    directory = tmp_path_factory.mktemp("embedded")
     settings = yaml.safe_load((CONFIG_DIR / "embedded.yaml").read_text())
     for model in settings["models"].values():
         model.pop("latency", None)
     settings["latency"] = {"first_token_ms": {"median": 0, "p99": 0}, "per_token_ms": 0}
     settings["invocation_logging"]["delivery_delay_s"] = 0
-    settings["log_queries"] = {"scheduled_s": 0.02, "running_s": 0.1}
+    settings["log_queries"] = {"scheduled_s": 0.02, "running_s": query_s}
     (directory / "embedded.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "gateway.embedded_aws", "--port", "0", "--lifeline", "--config"]
     with subprocess.Popen(
         [*command, str(directory / "embedded.yaml")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        variables = dict(process.stdout.readline().removeprefix("export ").rstrip().split("=", 1) for _ in range(4))
-        yield variables
+        yield dict(process.stdout.readline().removeprefix("export ").rstrip().split("=", 1) for _ in range(4))
         process.terminate()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with embedded_aws(tmp_path_factory.mktemp("embedded"), query_s=0.1) as variables:
+        yield variables
 
 
 @pytest.fixture
@@ -211,19 +216,24 @@ def test_long_answers_are_paged(asker: Asker, tmp_path: Path, monkeypatch: pytes
     assert fetch(asker.write(tmp_path)).invocations == 5
 
 
-def test_interrupted_it_stops_its_query_and_keeps_what_it_has(asker: Asker, tmp_path: Path) -> None:
-    asker.ask(1)
-    path = asker.write(tmp_path)
-
+def test_interrupted_it_stops_its_queries_and_keeps_what_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fetch(path, sleep=interrupt)
+    with embedded_aws(tmp_path, query_s=600) as variables:  # none of them can be complete before it is stopped
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        asker = Asker("interrupted")
+        asker.ask(1)
+        path = asker.write(tmp_path / "run")
+        with pytest.raises(KeyboardInterrupt):
+            fetch(path, sleep=interrupt)
+        assert query_statuses(asker) == ["Cancelled", "Cancelled"]
     log = files.read(path).fetch
     assert log is not None
-    assert (log.complete, log.reason) == (False, "It was interrupted. Run fetch again.")
-    assert "Cancelled" in query_statuses(asker)  # the other account's may have been complete
+    assert (log.complete, log.reason, log.queries) == (False, "It was interrupted. Run fetch again.", 2)
 
 
 def query_statuses(asker: Asker) -> list[str]:
