@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,6 @@ from analysis.model import (
     RUN_JSON,
     Run,
 )
-from locustfiles._clock import now
 from locustfiles._redaction import without_secrets
 
 RUNS = Path("runs")
@@ -42,19 +41,6 @@ def make(run_id: str, runs: Path = RUNS) -> Path:
     link.symlink_to(run_id)
     link.replace(runs / "latest")
     return folder
-
-
-def spent_at(runs: Path, models: Collection[str]) -> float:
-    """When the newest run ended, if it drew on the quotas of one of these model groups; 0 if not, or if there is none.
-
-    For a gateway that was already running: what another Locust has spent there a minute ago is still spent.
-    """
-    try:
-        run = Run.model_validate_json((runs / "latest" / RUN_JSON).read_bytes())
-    except (OSError, ValueError):
-        return 0.0
-    shared = any(consumer.route == "gateway" and consumer.model in models for consumer in run.consumers)
-    return min(run.ended_at or run.started_at, now()) if shared else 0.0
 
 
 def write_run(folder: Path, run: Run) -> None:

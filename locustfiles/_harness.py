@@ -16,12 +16,13 @@ from locust.runners import STATE_MISSING, MasterRunner
 from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
-from locustfiles import _folder, _webui
+from locustfiles import _webui
 from locustfiles._clock import now
 from locustfiles._live import Live, Phase, answers, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
 from locustfiles._plan import Plan, Share, Tenant, divide, seconds, tenants
 from locustfiles._recording import unpack
+from locustfiles._run_before import spent_at
 from locustfiles._senders import senders
 from locustfiles._terminal import MANY, Progress, complain, say, tell_conclusion
 from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
@@ -65,7 +66,7 @@ class Harness:
         with_gateway = "gateway" in {tenant.route for tenant in made.values()}
         self._stack.start(self._runs / "logs", say, url=self._options.host, with_gateway=with_gateway)
         if with_gateway and not self._stack.gateway:
-            self._spent_at = _folder.spent_at(self._runs, {tenant.model for tenant in made.values()})
+            self._spent_at = spent_at(self._runs, {tenant.model for tenant in made.values()})
         for user_class in tenant_classes(may_run):
             user_class.host = self._stack.url  # what Locust's form and reports name
         if self._web_ui:
