@@ -30,7 +30,7 @@ REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 RUN, MODEL = "run-3", MODELS[0]
 COUNTED = f'filter requestMetadata.run = "{RUN}" and modelId = "{MODEL}" | stats count(*) by inferenceRegion'
 OTHERS = (
-    'filter modelId like /sonnet/ | stats count(*) as n by coalesce(inferenceRegion, region), bin(1m)',
+    "filter modelId like /sonnet/ | stats count(*) as n by coalesce(inferenceRegion, region), bin(1m)",
     "stats pct(output.outputBodyJson.metrics.latencyMs, 95) as p95, sum(input.inputTokenCount) by modelId",
     "stats count_distinct(requestId)",
     f'filter requestMetadata.run = "{RUN}" | display @timestamp, requestId, inferenceRegion | limit 10000',
