@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from analysis import locust_csv
-from analysis.model import Outcome, Run, RunConsumer
+from analysis.model import Outcome, Run, RunConsumer, RunDeployment
 
 _CONFIDENCE = 0.95
 _Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
@@ -98,9 +98,11 @@ class ConsumerRow:
     gap_p99_ms: Distribution
     output_tokens_per_s: Distribution  # of streams, from the first content to the last
     overhead_ms: Distribution  # the gateway's own, as it says
-    input_tokens: int
+    input_tokens: int  # the server's own count; where the client was told none, CloudWatch's
     output_tokens: int
-    cost_usd: float | None
+    cost_usd: float | None  # as the gateway told it, or reckoned from its prices where it tells none: with streams
+    wasted_tokens: int  # output that was paid for in answers that broke off
+    wasted_usd: float | None
     retries: int
     fallbacks: int
     invocations: int  # requests that CloudWatch knows
@@ -121,9 +123,12 @@ def sent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~alone] if alone.any() else rows  # which saves copying what may be a million rows
 
 
-def consumers(rows: pd.DataFrame) -> list[ConsumerRow]:
-    """One row per pattern and consumer, pattern by pattern, in the order in which they were to begin."""
-    requests = sent(rows)
+def consumers(rows: pd.DataFrame, deployments: Sequence[RunDeployment] = ()) -> list[ConsumerRow]:
+    """One row per pattern and consumer, pattern by pattern, in the order in which they were to begin.
+
+    `deployments` know the prices.
+    """
+    requests = _paid(sent(rows), deployments)
     groups = requests.groupby(["pattern", "consumer"], sort=False, observed=True)
     found = [
         (part["intended_at"].min(), str(consumer), _consumer(str(pattern), str(consumer), part))
@@ -136,11 +141,32 @@ def consumers(rows: pd.DataFrame) -> list[ConsumerRow]:
     return [row for _, _, row in found]
 
 
+def _paid(requests: pd.DataFrame, deployments: Sequence[RunDeployment]) -> pd.DataFrame:
+    """The requests with the tokens and the cost that their records lack.
+
+    A stream tells its usage at its end, so a broken one tells none; LiteLLM tells no cost with streams at all.
+    """
+    tokens = {
+        name: requests[name].fillna(requests[f"invocation_{name}"].astype("float64"))
+        for name in ("input_tokens", "output_tokens")
+    }
+    served_by = requests["deployment"].astype(object)
+    price_in = served_by.map({d.id: d.usd_per_input_token for d in deployments}).astype("float64")
+    price_out = served_by.map({d.id: d.usd_per_output_token for d in deployments}).astype("float64")
+    reckoned = tokens["input_tokens"] * price_in + tokens["output_tokens"] * price_out
+    return requests.assign(**tokens, cost_usd=requests["cost_usd"].fillna(reckoned))
+
+
+def _sum_or_none(values: pd.Series) -> float | None:
+    return float(values.sum()) if values.notna().any() else None
+
+
 def _consumer(pattern: str, consumer: str, part: pd.DataFrame) -> ConsumerRow:
     outcome = part["outcome"].value_counts()
     answered = part[part["outcome"] == Outcome.ANSWERED]
     streaming_s = (answered["latency_ms"] - answered["queued_ms"] - answered["ttft_ms"]) / 1000
     errors = part["error_type"].value_counts()
+    wasted = part[(part["outcome"] == Outcome.FAILED) & (part["output_tokens"] > 0)]
     return ConsumerRow(
         pattern=pattern,
         consumer=consumer,
@@ -160,7 +186,9 @@ def _consumer(pattern: str, consumer: str, part: pd.DataFrame) -> ConsumerRow:
         overhead_ms=distribution(answered["gateway_overhead_ms"]),
         input_tokens=int(part["input_tokens"].sum()),
         output_tokens=int(part["output_tokens"].sum()),
-        cost_usd=float(part["cost_usd"].sum()) if part["cost_usd"].notna().any() else None,
+        cost_usd=_sum_or_none(part["cost_usd"]),
+        wasted_tokens=int(wasted["output_tokens"].sum()),
+        wasted_usd=_sum_or_none(wasted["cost_usd"]),
         retries=int(part["retries"].sum()),
         fallbacks=int(part["fallbacks"].sum()),
         invocations=int((part["side"] == "both").sum()),

@@ -69,7 +69,7 @@ def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdi
     run = folder.run
     requests = metrics.sent(rows[list(charts.TIMELINE_COLUMNS)])
     ledger = metrics.ledger(run, rows, folder.locust, fetched=folder.invocations is not None)
-    consumers = metrics.consumers(rows)
+    consumers = metrics.consumers(rows, run.deployments)
     return _PAGE.get_template("report.html").render(
         run=run,
         answer=worst([verdict.answer for verdict in verdicts]),
@@ -221,6 +221,8 @@ def _effort_table(consumers: Sequence[ConsumerRow]) -> Table | None:
         "Input tokens": lambda row: count(row.input_tokens),
         "Output tokens": lambda row: count(row.output_tokens),
         "Cost": lambda row: dollars(row.cost_usd),
+        "Tokens of broken answers": lambda row: count(row.wasted_tokens) if row.wasted_tokens else UNKNOWN,
+        "Their cost": lambda row: dollars(row.wasted_usd),
         "Retries": lambda row: count(row.retries),
         "Fallbacks": lambda row: count(row.fallbacks),
         "Seen by CloudWatch": lambda row: count(row.invocations),

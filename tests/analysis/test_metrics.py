@@ -190,3 +190,20 @@ def test_the_accounts_of_a_consumer_are_those_of_its_deployments() -> None:
     assert metrics.accounts_of(one, consumer(route="direct", profile="two")) == {"222222222222"}
     assert metrics.accounts_of(run(deployments=[deployment(account_id=None, profile="x")]), consumer()) is None
     assert metrics.accounts_of(one, consumer(model="none")) is None
+
+
+def test_what_a_broken_stream_cost_is_told_by_cloudwatch_and_the_gateways_prices(tmp_path: Path) -> None:
+    """Two streams, of which one broke off: neither tells a cost, the broken one not even its tokens."""
+    whole = record("A", request_id="1", streamed=True, input_tokens=10, output_tokens=20)
+    broken = record(
+        "A", request_id="2", streamed=True, error_type="broken_stream", input_tokens=None, output_tokens=None
+    )
+    joined = rows(tmp_path, [whole, broken], [invocation("1"), invocation("2", input_tokens=10, output_tokens=7)])
+    priced = deployment(usd_per_input_token=0.001, usd_per_output_token=0.01)
+    (row,) = metrics.consumers(joined, [priced])
+    assert (row.input_tokens, row.output_tokens, row.wasted_tokens) == (20, 27, 7)
+    assert row.cost_usd == pytest.approx(20 * 0.001 + 27 * 0.01)
+    assert row.wasted_usd == pytest.approx(10 * 0.001 + 7 * 0.01)
+
+    (unpriced,) = metrics.consumers(joined)
+    assert (unpriced.wasted_tokens, unpriced.cost_usd, unpriced.wasted_usd) == (7, None, None)
