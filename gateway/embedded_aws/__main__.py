@@ -109,7 +109,8 @@ def build(
     }
     log_settings = LogsSettings(**settings.log_queries.model_dump())
     logs = Logs(journal, [settings.invocation_logging.log_group], clock, log_settings)
-    services = (Bedrock(world, lateness), Sts(credentials, roles, clock, SystemRandom()), logs)
+    bedrock = Bedrock(world, lateness)
+    services = (bedrock, Sts(credentials, roles, clock, SystemRandom()), logs)
     app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats))
     config = uvicorn.Config(
         app,
@@ -124,7 +125,7 @@ def build(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    return Server(config, world, listener, ending, (logs.close, journal.close)), environment
+    return Server(config, world, listener, ending, (bedrock.close, logs.close, journal.close)), environment
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from gateway.embedded_aws.iam import authorize_invocation
 from gateway.embedded_aws.invocation_log import MAX_INLINE_BODY_BYTES
 from gateway.embedded_aws.language import Answer, answer
 from gateway.embedded_aws.pacing import Lateness
+from gateway.embedded_aws.turns import Turns
 from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 from gateway.embedded_aws.world import Attempt, Invocation, World
 
@@ -40,6 +41,11 @@ class Bedrock:
     def __init__(self, world: World, lateness: Lateness) -> None:
         self._world = world
         self._lateness = lateness
+        self._endings = Turns()
+
+    def close(self) -> None:
+        """Ends every stream whose answer is out."""
+        self._endings.finish()
 
     async def handle(self, request: Request, caller: Caller, credential: Credential, request_id: str) -> Response:
         model_id, operation = _route(request)
@@ -113,12 +119,14 @@ class Bedrock:
             elif stream_break.reset:
                 raise ConnectionIsReset
         finally:
-            self._world.end(
-                invocation,
-                sent,
-                logged_input,
-                _logged_stream(reply, body_format, events, sent),
-                _error_code(stream_break),
+            self._endings.add(
+                lambda: self._world.end(
+                    invocation,
+                    sent,
+                    logged_input,
+                    _logged_stream(reply, body_format, events, sent),
+                    _error_code(stream_break),
+                )
             )
 
     async def _wait_until(self, due: float) -> None:
