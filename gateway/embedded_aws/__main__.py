@@ -109,9 +109,9 @@ def build(
     }
     log_settings = LogsSettings(**settings.log_queries.model_dump())
     logs = Logs(journal, [settings.invocation_logging.log_group], clock, log_settings)
-    bedrock = Bedrock(world, lateness)
+    bedrock = Bedrock(world)
     services = (bedrock, Sts(credentials, roles, clock, SystemRandom()), logs)
-    app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats))
+    app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats), lateness)
     config = uvicorn.Config(
         app,
         http=Protocol,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -18,9 +18,8 @@ from gateway.embedded_aws.faults import UNEXPECTED, Call, ConnectionIsReset, Str
 from gateway.embedded_aws.iam import authorize_invocation
 from gateway.embedded_aws.invocation_log import MAX_INLINE_BODY_BYTES
 from gateway.embedded_aws.language import Answer, answer
-from gateway.embedded_aws.pacing import Lateness
 from gateway.embedded_aws.turns import Turns
-from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
+from gateway.embedded_aws.wire import AwsError, Caller, Frames, Request, Response
 from gateway.embedded_aws.world import Attempt, Invocation, World
 
 # The last part of a path: its operation.
@@ -38,9 +37,8 @@ _ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 class Bedrock:
     """Answers requests that have been authenticated. Raises AwsError; `error_response` writes it out."""
 
-    def __init__(self, world: World, lateness: Lateness) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._lateness = lateness
         self._endings = Turns()
 
     def close(self) -> None:
@@ -86,10 +84,8 @@ class Bedrock:
         self._world.end(invocation, reply.output_tokens, logged_input, logged_output)
         return Response(200, _headers(operation, reply), encoded)
 
-    async def _stream(
-        self, invocation: Invocation, reply: Reply, body_format: Format, logged_input: Any
-    ) -> AsyncIterator[bytes]:
-        """The frames of an answer, each when it is due. However it ends, the invocation is ended once."""
+    def _stream(self, invocation: Invocation, reply: Reply, body_format: Format, logged_input: Any) -> Frames:
+        """The frames of an answer, and when each is due. However it ends, the invocation is ended once."""
         stream_break = invocation.stream_break
         tokens = reply.answer.tokens
         if stream_break is not None and stream_break.after_tokens >= len(tokens):
@@ -99,23 +95,23 @@ class Bedrock:
         events: list[Event] = []
         sent = 0
         due = time.monotonic() + invocation.pace.first_token_ms / 1000
+        gap_s = invocation.pace.per_token_ms / 1000
         try:
-            await self._wait_until(due)
             events += body_format.opening(reply)
-            yield b"".join(event.frame for event in events)
+            yield due, b"".join(event.frame for event in events)
             for text in tokens:
-                await self._wait_until(due)
                 event = body_format.token(reply, text)
                 events.append(event)
                 sent += 1
-                yield event.frame
-                due += invocation.pace.per_token_ms / 1000
+                yield due, event.frame
+                due += gap_s
+            due -= gap_s  # what ends the stream goes with its last token
             if stream_break is None:
                 closing = body_format.closing(reply)
                 events += closing
-                yield b"".join(event.frame for event in closing)
+                yield due, b"".join(event.frame for event in closing)
             elif stream_break.exception is not None:
-                yield eventstream.exception(stream_break.exception, orjson.dumps({"message": UNEXPECTED}))
+                yield due, eventstream.exception(stream_break.exception, orjson.dumps({"message": UNEXPECTED}))
             elif stream_break.reset:
                 raise ConnectionIsReset
         finally:
@@ -128,12 +124,6 @@ class Bedrock:
                     _error_code(stream_break),
                 )
             )
-
-    async def _wait_until(self, due: float) -> None:
-        """Returns at `due`, on the monotonic clock; gives way to others even when that is past."""
-        delay = due - time.monotonic()
-        await asyncio.sleep(delay if delay > 0 else 0)
-        self._lateness.record(time.monotonic() - due)
 
 
 def _route(request: Request) -> tuple[str, str]:

@@ -9,7 +9,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
@@ -24,13 +23,14 @@ from gateway.embedded_aws.credentials import Credential, Credentials
 from gateway.embedded_aws.faults import Call, ConnectionIsReset, CredentialsExpired, Fault
 from gateway.embedded_aws.iam import authorize
 from gateway.embedded_aws.logs import Logs
+from gateway.embedded_aws.pacing import Lateness, Player
 from gateway.embedded_aws.sigv4 import authenticate
 from gateway.embedded_aws.wire import AwsError, Caller, Request, Response
 from gateway.embedded_aws.world import World
 
 MAX_BODY_BYTES = 25_000_000  # what Bedrock's service model allows InvokeModel
 BACKLOG = 2_048
-_TRANSPORT = "embedded_aws.transport"
+_PROTOCOL = "embedded_aws.protocol"
 _LOGS_TARGET = "Logs_20140328."
 
 log = logging.getLogger("embedded_aws")
@@ -45,11 +45,13 @@ class EmbeddedAws:
         credentials: Credentials,
         services: tuple[bedrock.Bedrock, sts.Sts, Logs],
         admin: Admin,
+        lateness: Lateness,
     ) -> None:
         self._world = world
         self._credentials = credentials
         self._bedrock, self._sts, self._logs = services
         self._admin = admin
+        self._lateness = lateness
         self._region = world.settings.regions[0]
         self._faults_seen: Sequence[Fault] = ()
 
@@ -61,9 +63,9 @@ class EmbeddedAws:
                 response = self._admin_response(scope, request)
             else:
                 response = await self._respond(request)
-            await _send(send, response)
+            await self._send(scope, send, response)
         except ConnectionIsReset:
-            _reset(scope["extensions"][_TRANSPORT])
+            _reset(scope["extensions"][_PROTOCOL].transport)
             while (await receive())["type"] != "http.disconnect":  # uvicorn has to see it before we return
                 pass
 
@@ -96,6 +98,17 @@ class EmbeddedAws:
             # A fault of ours: told in our log, and to the client as AWS tells its own.
             log.exception("%s %s failed", request.method, request.path)
             return _ERROR_RESPONSES[service](AwsError(500, "InternalFailure", "Internal failure"), request_id)
+
+    async def _send(self, scope: Any, send: Any, response: Response) -> None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+        if isinstance(response.body, bytes):
+            headers.append((b"content-length", b"%d" % len(response.body)))
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})
+            return
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await Player(response.body, scope["extensions"][_PROTOCOL].write_chunk, self._lateness).play()
+        await send({"type": "http.response.body", "body": b""})
 
     def _apply_expired_credentials(self, now: float) -> None:
         """Credentials know no faults: they are told when one begins or ends."""
@@ -142,20 +155,6 @@ async def _read_body(receive: Any) -> bytes:
     return bytes(body)
 
 
-async def _send(send: Any, response: Response) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
-    if isinstance(response.body, bytes):
-        headers.append((b"content-length", b"%d" % len(response.body)))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
-        return
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    async with aclosing(response.body) as frames:  # type: ignore[type-var]
-        async for frame in frames:
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
 def _is_loopback(client: tuple[str, int] | None) -> bool:
     return client is not None and ipaddress.ip_address(client[0]).is_loopback
 
@@ -193,11 +192,22 @@ def _too_long() -> AwsError:
 
 
 class Protocol(HttpToolsProtocol):
-    """Lets the application reach the connection, to reset it."""
+    """Lets the application reach the connection, to write stream frames to it, and to reset it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {_TRANSPORT: self.transport}  # type: ignore[dict-item]
+        self.scope["extensions"] = {_PROTOCOL: self}  # type: ignore[dict-item]
+
+    def write_chunk(self, data: bytes) -> bool:
+        """A chunk of the body, past ASGI, which costs as much again as the writing. False: the client does not read.
+
+        To a client that went away nothing is written, and its answer goes on without it.
+        """
+        if self.flow.write_paused:
+            return self.transport.is_closing()
+        if not self.transport.is_closing():
+            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
 
 
 def _reset(transport: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -30,13 +30,16 @@ class Caller:
     service: str
 
 
+Frames = Generator[tuple[float, bytes], None, None]  # each with when it is due, on the monotonic clock
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`body` is bytes, or frames to be written as they become due."""
+    """`body` is bytes, or frames that are written as they become due."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | Frames = b""
 
 
 class AwsError(Exception):

@@ -204,7 +204,7 @@ def test_pacing_counts_frames(aws):
     aws.admin("pacing", "DELETE")
     events = list(aws.client().converse_stream(modelId=SONNET, messages=HELLO)["stream"])
     tokens = sum("contentBlockDelta" in event for event in events)
-    assert aws.admin("pacing")[1]["frames"] == tokens + 1  # the opening comes before the first
+    assert aws.admin("pacing")[1]["frames"] == tokens + 2  # the opening comes with the first, the closing with the last
 
 
 def test_unknown_admin_paths(aws):
