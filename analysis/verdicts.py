@@ -24,7 +24,8 @@ from analysis.wording import UNKNOWN, listing, location, plural
 _NEVER_ASKED = "CloudWatch was never asked."
 _NEEDED = (
     "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome", "request_id",
-    "side", "account_id", "inference_region", "invocation_latency_ms", "error_code",
+    "side", "account_id", "inference_region", "invocation_latency_ms", "error_code", "streamed",
+    "input_tokens", "output_tokens", "invocation_input_tokens", "invocation_output_tokens",
 )  # fmt: skip
 
 
@@ -85,7 +86,28 @@ def _weighed(
         why = (folder.fetch and folder.fetch.reason) or "Logs may be on their way."
         evidence = (*verdict.evidence, *ids(missing))
         return replace(_open(verdict, f"{reason} {why} {_ask_again(folder)}"), evidence=evidence)
+    made_up = _with_made_up_usage(answered)
+    if len(made_up):
+        reason = (
+            f"{len(made_up):,} of {len(answered):,} answers were streams whose token counts are not CloudWatch's: the "
+            "gateway made them up, as LiteLLM does when Bedrock's stream ends without its end. They may be cut short."
+        )
+        return replace(_open(verdict, reason), evidence=(*verdict.evidence, *ids(made_up)))
     return verdict
+
+
+def _with_made_up_usage(answered: pd.DataFrame) -> pd.DataFrame:
+    """Streamed answers whose usage is not the one that Bedrock logged.
+
+    Bedrock tells a stream's usage in its last event. LiteLLM 1.106 hides that it is missing: it ends the answer with
+    finish_reason "stop", a usage by its own tokenizer and [DONE], so that to the client it looks whole.
+    """
+    matched = answered[(answered["side"] == "both") & answered["streamed"].astype(bool)]
+    differs = (matched["output_tokens"] != matched["invocation_output_tokens"]) | (
+        matched["input_tokens"] != matched["invocation_input_tokens"]
+    )
+    told = matched[["output_tokens", "invocation_output_tokens"]].notna().all(axis=1)
+    return matched[differs & told]
 
 
 def _why_no_invocations(folder: files.RunFolder) -> str:

@@ -83,6 +83,9 @@ def _add_usage(answer: Answer, usage: Any) -> None:
     if isinstance(usage, dict):
         answer.input_tokens = _tokens(usage.get("prompt_tokens"))
         answer.output_tokens = _tokens(usage.get("completion_tokens"))
+        cost = usage.get("cost")  # LiteLLM tells a stream's here, and any other's in a header
+        if answer.cost_usd is None and isinstance(cost, float):
+            answer.cost_usd = cost
 
 
 def _tokens(count: Any) -> int | None:

@@ -451,3 +451,23 @@ def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) ->
         (tmp_path / "verdicts.json").write_text(content)
     with pytest.raises(RunFolderError, match=r"verdicts\.json: .*Run `python -m analysis judge"):
         verdicts.read_verdicts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        ({"input_tokens": 10, "output_tokens": 5}, PASS),
+        ({"input_tokens": 9, "output_tokens": 5}, UNKNOWN),
+        ({"input_tokens": 10, "output_tokens": 3}, UNKNOWN),
+    ],
+)
+def test_a_stream_that_the_gateway_ended_in_bedrocks_stead_is_no_proof(
+    tmp_path: Path, told: dict[str, int], answer: Answer
+) -> None:
+    """LiteLLM closes a truncated stream as if it were whole, with a usage of its own: only CloudWatch knows better."""
+    records = [record(request_id="whole", streamed=True), replace(record(request_id="odd", streamed=True), **told)]
+    verdict = judged(tmp_path, run([claim("all_answered")]), records, [invocation("whole"), invocation("odd")])
+    assert verdict.answer is answer
+    if answer is UNKNOWN:
+        assert "1 of 2 answers were streams whose token counts are not CloudWatch's" in verdict.reason
+        assert "odd" in verdict.evidence
