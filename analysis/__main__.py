@@ -71,7 +71,9 @@ def everything(run: Path) -> None:
         _fetch(console, run)
     except FetchError as error:
         _complain(error)
+    _say(console, "judging")
     folder, rows, answers = _judge(run)
+    _say(console, "writing the report")
     written = page.write(folder, rows, answers)
     summary.show(console, folder, rows, answers, written)
     sys.exit(_exit_code(answers))
@@ -95,7 +97,7 @@ def _fetch(console: Console, run: Path) -> files.FetchLog:
 
             log = cloudwatch.fetch(run, tell)
     else:
-        console.print("waiting for logs")
+        _say(console, "waiting for logs")
         log = cloudwatch.fetch(run)
     found = f"{log.answered - log.missing:,} of {log.answered:,} answers found in CloudWatch"
     counts = f"{found}, {log.invocations:,} invocations, {log.waited_s:.1f} s"
@@ -103,6 +105,10 @@ def _fetch(console: Console, run: Path) -> files.FetchLog:
     if log.reason:
         console.print(log.reason, style="yellow", highlight=False, markup=False, soft_wrap=True)
     return log
+
+
+def _say(console: Console, doing: str) -> None:
+    console.print(Text.assemble(("▸ ", "cyan"), doing))
 
 
 def _judge(run: Path) -> tuple[files.RunFolder, pd.DataFrame, list[Verdict]]:

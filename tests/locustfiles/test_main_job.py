@@ -130,7 +130,7 @@ def test_no_key_is_anywhere(here, job):
 def test_it_says_what_it_does(job):
     stages = [
         "Starting the embedded AWS", "Starting the gateway", "litellm.log", "Warming up", "Sending, run ",
-        "waiting for logs", "PASS", "report.html",
+        "waiting for logs", "judging", "writing the report", "PASS", "report.html",
     ]  # fmt: skip
     positions = [job.out.find(stage) for stage in stages]
     assert -1 not in positions
