@@ -66,7 +66,7 @@ class Harness:
         with_gateway = "gateway" in {tenant.route for tenant in made.values()}
         self._stack.start(self._runs / "logs", say, url=self._options.host, with_gateway=with_gateway)
         if with_gateway and not self._stack.gateway:
-            self._spent_at = spent_at(self._runs, {tenant.model for tenant in made.values()})
+            self._spent_at = spent_at(self._runs, {tenant.model for tenant in made.values() if tenant.limited})
         for user_class in tenant_classes(may_run):
             user_class.host = self._stack.url  # what Locust's form and reports name
         if self._web_ui:

@@ -97,6 +97,8 @@ class OneRun:
         self.begun = True
         self._log_size = self._stack.log_size()
         called_at = now()
+        if not any(tenant.limited for tenant in self._tenants.values()):
+            spent_at = 0.0  # whatever was spent, this run has no quota to find spent
         self.start_at = with_whole_quotas(called_at + LEAD_S, spent_at)
         if any(bursts(tenant.arrivals) for tenant in self._tenants.values()):
             self.start_at = start_of_burst(self.start_at)

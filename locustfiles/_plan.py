@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gateway.settings import Config, ConfigError, Consumer, Pattern, Patterns, Prompt, Traffic
+from gateway.settings import Config, ConfigError, Consumer, ModelEntry, Pattern, Patterns, Prompt, Traffic
 from locustfiles._arrivals import check_trace
 
 # Where boto3 is sent and whose keys it uses; a worker of an embedded run must have the same.
@@ -48,6 +48,7 @@ class Tenant:
     key: str  # its API key: never written anywhere
     quota_rpm: int | None
     quota_tpm: int | None
+    limited: bool  # whether the gateway counts a quota for what it asks: its key's, or a deployment's
     users: int
     stream: bool
     max_tokens: int
@@ -143,12 +144,18 @@ def _tenant(
         key=keys.get(consumer.key, ""),
         quota_rpm=consumer.quota_rpm,
         quota_tpm=consumer.quota_tpm,
+        limited=route == "gateway" and _limited(consumer, config.groups.get(consumer.model or "", [])),
         users=consumer.users,
         stream=consumer.stream,
         max_tokens=prompt.max_tokens,
         prompts=messages(prompt),
         traffic=chosen.model_dump(),
     )
+
+
+def _limited(consumer: Consumer, group: Iterable[ModelEntry]) -> bool:
+    own = consumer.quota_rpm or consumer.quota_tpm
+    return bool(own or any(entry.quota_rpm or entry.litellm_params.tpm or entry.tpm for entry in group))
 
 
 def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:

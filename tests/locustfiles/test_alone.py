@@ -1,5 +1,7 @@
 """Locustfiles and User classes one by one, against one gateway that runs already, with Locust's own options."""
 
+import json
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -47,7 +49,16 @@ def ended(here, gateway, tmp_path_factory):
     start("unjudged", "quota_isolation", "ConsumerB")
     second = wait("single", "unjudged")
     start("streamed", "account_sharding", "--patterns", str(streaming))
-    return elsewhere, first | second | wait("streamed", "repeated")
+    third = wait("streamed")
+    faults = f"http://127.0.0.1:{here.read('embedded')['port']}/_embedded/faults"
+    cut = json.dumps({"name": "cut", "kind": "stream_cut", "after_tokens": 1}).encode()
+    with urllib.request.urlopen(urllib.request.Request(faults, data=cut)):
+        start("hidden", "account_sharding", "AccountOneUser", "--patterns", str(streaming))
+        start("broken", "account_sharding", "AccountTwoUser", "--patterns", str(streaming))
+        third |= wait("hidden", "broken")
+    with urllib.request.urlopen(urllib.request.Request(f"{faults}?name=cut", method="DELETE")):
+        pass
+    return elsewhere, first | second | third | wait("repeated")
 
 
 def one(name):
@@ -58,14 +69,23 @@ def one(name):
     return ended_one
 
 
-repeated, options, distributed, single, unjudged, streamed = map(
-    one, ("repeated", "options", "distributed", "single", "unjudged", "streamed")
+repeated, options, distributed, single, unjudged, streamed, hidden, broken = map(
+    one, ("repeated", "options", "distributed", "single", "unjudged", "streamed", "hidden", "broken")
 )
 
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("repeated", 0), ("options", 0), ("distributed", 0), ("single", 3), ("unjudged", 3), ("streamed", 0)],
+    [
+        ("repeated", 0),
+        ("options", 0),
+        ("distributed", 0),
+        ("single", 3),
+        ("unjudged", 3),
+        ("streamed", 0),
+        ("hidden", 3),
+        ("broken", 1),
+    ],
 )
 def test_ends_and_leaves_nothing_running(ended, name, code):
     each = ended[1][name]
@@ -74,7 +94,7 @@ def test_ends_and_leaves_nothing_running(ended, name, code):
 
 
 def test_the_running_gateway_is_used_and_left_alone(ended, gateway):
-    for each in ended[1].values():
+    for each in (each for name, each in ended[1].items() if name != "broken"):  # that one asks Bedrock only
         assert "Using the gateway that runs at" in each.out
         assert "Starting the gateway" not in each.out
     assert gateway.process.poll() is None
@@ -139,6 +159,21 @@ def test_streams_are_timed_through_the_gateway_and_straight_from_bedrock(streame
         assert float(record["gap_p50_ms"]) <= float(record["gap_p99_ms"])
         assert record["request_id"]
     assert set(streamed.answers.values()) == {"PASS"}
+
+
+def test_a_stream_that_breaks_is_a_failure_of_its_own_kind(broken):
+    assert {record["error_type"] for record in broken.records} == {"broken_stream"}
+    assert {record["status"] for record in broken.records} == {"200"}
+    assert broken.answers["account_sharding", "all_answered"] == "FAIL"
+
+
+def test_a_broken_stream_that_litellm_hides_is_found_by_cloudwatchs_count_of_its_tokens(hidden):
+    assert {record["error_type"] for record in hidden.records} == {""}
+    assert set(hidden.answers.values()) == {"UNKNOWN"}
+    assert (
+        "10 of 10 answers were streams whose token counts are not CloudWatch's"
+        in (hidden.verdicts["account_sharding", "all_answered"]["reason"])
+    )
 
 
 def ask(here, key, model="shared"):
