@@ -29,6 +29,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f" (there is: {', '.join(known)})"
 
 
+_TELLING = {"extra_forbidden": 0, "value_error": 1, "missing": 2}
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -63,8 +64,9 @@ def _kind(value: Any) -> str:
 
 
 def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: ValidationError) -> str:
-    """One fault as a sentence: an unknown key first, since a misspelt one is also told as missing."""
-    fault = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    """One fault as a sentence: the most telling, since a misspelt key is told as missing too, and a mapping where a
+    number may stand as well as no number."""
+    fault = min(error.errors(), key=lambda found: _TELLING.get(found["type"], len(_TELLING)))
     cause = fault.get("ctx", {}).get("error")
     keys = [*fault["loc"], *(cause.keys if isinstance(cause, At) else ())]
     line, written = locate(root, keys)

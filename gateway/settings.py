@@ -252,17 +252,31 @@ Traffic = Annotated[
 ]
 
 
+class Between(Strict):
+    """A number drawn anew for each request: any of min to max, both included, is as likely as any other."""
+
+    min: Count
+    max: Count
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Between:
+        if self.max < self.min:
+            raise At(("max",), f"is {self.max}, below min, which is {self.min}")
+        return self
+
+
 class Prompt(Strict):
-    """What is asked. One of `text` and `file` (JSONL, a list of messages a line)."""
+    """What is asked. One of `text`, `words` (so many, at random) and `file` (JSONL, a list of messages a line)."""
 
     text: str | None = None
+    words: Count | Between | None = None
     file: str | None = None
-    max_tokens: Count = 64
+    max_tokens: Count | Between = 64
 
     @model_validator(mode="after")
     def _one_source(self) -> Prompt:
-        if (self.text is None) == (self.file is None):
-            raise ValueError("takes exactly one of text and file")
+        if sum(source is not None for source in (self.text, self.words, self.file)) != 1:
+            raise ValueError("takes exactly one of text, words and file")
         return self
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gateway.settings import Config, ConfigError, Consumer, ModelEntry, Pattern, Patterns, Prompt, Traffic
+from gateway.settings import Between, Config, ConfigError, Consumer, ModelEntry, Pattern, Patterns, Prompt, Traffic
 from locustfiles._arrivals import check_trace
 
 # Where boto3 is sent and whose keys it uses; a worker of an embedded run must have the same.
@@ -51,13 +51,21 @@ class Tenant:
     limited: bool  # whether the gateway counts a quota for what it asks: its key's, or a deployment's
     users: int
     stream: bool
-    max_tokens: int
+    max_tokens: tuple[int, int]  # at least and at most, drawn for each request
+    words: tuple[int, int] | None  # of a prompt made for each request, instead of `prompts`
     prompts: tuple[list[dict[str, Any]], ...]  # message lists, used in turn
     traffic: dict[str, Any]
 
     @property
     def arrivals(self) -> Traffic:
         return _TRAFFIC.validate_python(self.traffic)
+
+
+_TUPLES = ("prompts", "max_tokens", "words")  # of a Tenant; a message has lists
+
+
+def _tuple(value: Any) -> Any:
+    return None if value is None else tuple(value)
 
 
 Share = tuple[list[int], int]  # this process's turns, of how many: arrival k falls to turn k modulo that
@@ -88,7 +96,7 @@ class Plan:
     @classmethod
     def from_message(cls, message: Mapping[str, Any]) -> Plan:
         tenants = {
-            name: Tenant(**{**tenant, "prompts": tuple(tenant["prompts"])})
+            name: Tenant(**{key: _tuple(value) if key in _TUPLES else value for key, value in tenant.items()})
             for name, tenant in message["tenants"].items()
         }
         shares = {name: tuple(share) for name, share in message["shares"].items()}
@@ -147,10 +155,15 @@ def _tenant(
         limited=route == "gateway" and _limited(consumer, config.groups.get(consumer.model or "", [])),
         users=consumer.users,
         stream=consumer.stream,
-        max_tokens=prompt.max_tokens,
+        max_tokens=_range(prompt.max_tokens),
+        words=None if prompt.words is None else _range(prompt.words),
         prompts=messages(prompt),
         traffic=chosen.model_dump(),
     )
+
+
+def _range(number: int | Between) -> tuple[int, int]:
+    return (number, number) if isinstance(number, int) else (number.min, number.max)
 
 
 def _limited(consumer: Consumer, group: Iterable[ModelEntry]) -> bool:
@@ -159,7 +172,9 @@ def _limited(consumer: Consumer, group: Iterable[ModelEntry]) -> bool:
 
 
 def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:
-    """The message lists of a prompt. Raises ConfigError naming the line of the file that is none."""
+    """The message lists of a prompt; none where words are drawn. Raises ConfigError naming a line that is no list."""
+    if prompt.words is not None:
+        return ()
     if prompt.text is not None:
         return ([{"role": "user", "content": prompt.text}],)
     path = Path(prompt.file or "")

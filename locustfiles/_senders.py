@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import heapq
 from itertools import cycle
+from random import Random
 from typing import Any
 
 import orjson
@@ -14,6 +15,9 @@ from locustfiles import _bedrock
 from locustfiles._arrivals import arrivals, deal
 from locustfiles._health import health
 from locustfiles._plan import Plan, Tenant
+
+_FILLER = "time way day man thing world life hand part child eye woman place work week case point company number"
+WORDS = _FILLER.split()
 
 
 class Sender:
@@ -32,6 +36,7 @@ class Sender:
         self._due = deal(whole, *plan.shares[tenant.name]) if plan.shares else whole
         self._returned: list[float] = []
         self._prompts = cycle(tenant.prompts)
+        self._random = Random(f"{plan.seed_of(tenant.name)} {worker}")  # lengths differ between workers, too
 
     def next_arrival(self) -> float | None:
         """When the next request should start, in epoch seconds; None when there are no more."""
@@ -45,14 +50,20 @@ class Sender:
         heapq.heappush(self._returned, due_at)
 
     def next_prompt(self) -> list[dict[str, Any]]:
-        return next(self._prompts)
+        if self.tenant.words is None:
+            return next(self._prompts)
+        text = " ".join(self._random.choices(WORDS, k=self._random.randint(*self.tenant.words)))
+        return [{"role": "user", "content": text}]
+
+    def next_max_tokens(self) -> int:
+        return self._random.randint(*self.tenant.max_tokens)
 
     def body(self, messages: list[dict[str, Any]]) -> str:
         """What is asked of the gateway. The run's id goes through it into Bedrock's invocation log."""
         body: dict[str, Any] = {
             "model": self.tenant.model,
             "messages": messages,
-            "max_tokens": self.tenant.max_tokens,
+            "max_tokens": self.next_max_tokens(),
             "requestMetadata": {"run": self.plan.run_id},
         }
         if self.tenant.stream:

@@ -79,7 +79,8 @@ class Tenant(User):
         """One request straight to Bedrock."""
         plan, tenant = sender.plan, sender.tenant
         bedrock = _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)
-        answer = _bedrock.converse(bedrock, tenant.model, messages, tenant.max_tokens, plan.run_id, tenant.stream, now)
+        max_tokens = sender.next_max_tokens()
+        answer = _bedrock.converse(bedrock, tenant.model, messages, max_tokens, plan.run_id, tenant.stream, now)
         answer.deployment = tenant.profile or ""
         record = self._record(sender, answer, intended_at, started_at, now())
         self.environment.events.request.fire(

@@ -1,6 +1,7 @@
 """What users are told to send: from the configuration, checked before anything is sent, and through Locust's wire."""
 
 import dataclasses
+import json
 
 import msgpack
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.settings import ConfigError, Patterns, Prompt, load_config, load_patterns
 from locustfiles._plan import Plan, Tenant, messages, tenants
+from locustfiles._senders import Sender
 
 CONFIG = load_config()
 PATTERNS = load_patterns(None, CONFIG)
@@ -46,7 +48,25 @@ def test_straight_to_bedrock_a_model_id_is_asked_for_with_a_profile():
 def test_a_consumers_own_prompt_comes_before_the_common_one():
     assert made("B").prompts == ([{"role": "user", "content": "Hi!"}],)
     own = made("B", prompt={"text": "Hello!", "max_tokens": 5})
-    assert (own.prompts, own.max_tokens) == (([{"role": "user", "content": "Hello!"}],), 5)
+    assert (own.prompts, own.max_tokens) == (([{"role": "user", "content": "Hello!"}],), (5, 5))
+
+
+def test_lengths_are_drawn_between_their_bounds_and_repeat_with_the_seed():
+    prompt = {"words": {"min": 3, "max": 9}, "max_tokens": {"min": 20, "max": 200}}
+    tenant = made("B", prompt=prompt)
+    plan = Plan("r", "http://gateway", "us-east-1", 60.0, 1, None, 0.0, {"B": tenant})
+
+    def drawn(worker):
+        sender = Sender(plan, tenant, worker)
+        bodies = [json.loads(sender.body(sender.next_prompt())) for _ in range(500)]
+        return [(len(body["messages"][0]["content"].split()), body["max_tokens"]) for body in bodies]
+
+    once = drawn("")
+    assert {words for words, _ in once} == set(range(3, 10))
+    assert all(20 <= tokens <= 200 for _, tokens in once)
+    assert len({tokens for _, tokens in once}) > 100
+    assert drawn("") == once
+    assert drawn("another worker") != once
 
 
 def test_unknown_consumers_and_traffics_are_told():
