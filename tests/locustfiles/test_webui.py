@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -111,7 +112,9 @@ class Page:
         self.until(lambda: driver.find_elements(By.NAME, "userCount"))
 
     def until(self, condition: Any, within_s: float = 60) -> Any:
-        return WebDriverWait(self.driver, within_s, 0.1).until(lambda _: condition())
+        """What `condition` comes to. An element that the page replaces meanwhile is looked for again."""
+        wait = WebDriverWait(self.driver, within_s, 0.1, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: condition())
 
     def field(self, name: str) -> str:
         return str(self.driver.find_element(By.NAME, name).get_attribute("value"))
@@ -135,12 +138,16 @@ class Page:
         button.click()
 
     def alert(self) -> str:
-        return str(self.until(lambda: self.driver.find_elements(By.CSS_SELECTOR, "[role=alert]"))[0].text)
+        return str(self.until(lambda: self.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text))
 
     def press(self, text: str) -> None:
-        self.until(lambda: [b for b in self.driver.find_elements(By.TAG_NAME, "button") if b.text.lower() == text])[
-            0
-        ].click()
+        def pressed() -> bool:
+            named = [b for b in self.driver.find_elements(By.TAG_NAME, "button") if b.text.lower() == text]
+            if named:
+                named[0].click()
+            return bool(named)
+
+        self.until(pressed)
 
     def line(self) -> str:
         """Ours, above Locust's page."""
