@@ -100,7 +100,7 @@ class ConsumerRow:
     overhead_ms: Distribution  # the gateway's own, as it says
     input_tokens: int  # the server's own count; where the client was told none, CloudWatch's
     output_tokens: int
-    cost_usd: float | None  # as the gateway told it, or reckoned from its prices where it tells none: with streams
+    cost_usd: float | None  # as the gateway told it, or reckoned from its prices where it tells none
     wasted_tokens: int  # output that was paid for in answers that broke off
     wasted_usd: float | None
     retries: int
@@ -144,7 +144,7 @@ def consumers(rows: pd.DataFrame, deployments: Sequence[RunDeployment] = ()) -> 
 def _paid(requests: pd.DataFrame, deployments: Sequence[RunDeployment]) -> pd.DataFrame:
     """The requests with the tokens and the cost that their records lack.
 
-    A stream tells its usage at its end, so a broken one tells none; LiteLLM tells no cost with streams at all.
+    A stream tells its usage and its cost at its end, so a broken one tells neither.
     """
     tokens = {
         name: requests[name].fillna(requests[f"invocation_{name}"].astype("float64"))

@@ -53,12 +53,10 @@ def litellm_config(config: Config, user_file: Mapping[str, Any]) -> dict[str, An
 def prices(url: str, master_key: str) -> dict[str, tuple[float | None, float | None]]:
     """Deployment id → US dollars per input and output token, as LiteLLM reckons them; empty when it does not tell.
 
-    LiteLLM sends no cost with a stream, nor for one that broke.
+    LiteLLM tells a stream's cost at its end, so it tells none of one that broke.
     """
-    request = urllib.request.Request(f"{url}/v1/model/info", headers={"Authorization": f"Bearer {master_key}"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            models = [model["model_info"] for model in json.load(answer)["data"]]
+        models = [model["model_info"] for model in _listed(f"{url}/v1/model/info", master_key)]
     except (OSError, ValueError, KeyError):
         return {}
     return {model["id"]: (model.get("input_cost_per_token"), model.get("output_cost_per_token")) for model in models}
@@ -124,10 +122,8 @@ def chats_logged(log: Path, after: int) -> int:
 
 def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> None:
     """That a gateway which was already running knows our master key and every model group. Raises ConfigError."""
-    request = urllib.request.Request(f"{url}/v1/models", headers={"Authorization": f"Bearer {keys[MASTER_KEY]}"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            known = {model["id"] for model in json.load(answer)["data"]}
+        known = {model["id"] for model in _listed(f"{url}/v1/models", keys[MASTER_KEY])}
     except urllib.error.HTTPError as error:
         raise ConfigError(
             f"The gateway at {url} was already running, and answers {error.code} to {MASTER_KEY}. Set the key that it "
@@ -140,6 +136,13 @@ def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> N
             f"The gateway at {url} was already running, and has no model group {missing[0]!r} "
             f"(it has: {', '.join(sorted(known))}). Start it with this configuration, or end it to have one started."
         )
+
+
+def _listed(url: str, key: str) -> list[dict[str, Any]]:
+    """The `data` of one of LiteLLM's lists. Raises OSError, ValueError, KeyError."""
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return list(json.load(answer)["data"])
 
 
 def warm_up(config: Config, keys: Mapping[str, str]) -> int:

@@ -75,12 +75,12 @@ class Stack:
 
     def _start_gateway(self, logs: Path, say: Say, url: str | None) -> None:
         assert self._directory is not None
-        self.url = (url or self.url).rstrip("/")
+        own, self.url = self.url, (url or self.url).rstrip("/")
         if proxy.answers(self.url):
             proxy.check_accepts(self.url, self.keys, self._groups_asked())
             say(f"Using the gateway that runs at {self.url}")
             return
-        if url and url.rstrip("/") != f"http://{proxy.HOST}:{self.config.litellm.port}":
+        if self.url != own:
             raise ConfigError(f"--host {url}: no LiteLLM proxy answers there. Start it, or leave --host out.")
         if listening(proxy.HOST, self.config.litellm.port):
             raise ConfigError(

@@ -78,7 +78,7 @@ class Plan:
     run_id: str
     url: str
     region: str
-    timeout_s: float  # for a whole request
+    timeout_s: float  # of silence, after which a request counts as not answered
     seed: int
     run_time_s: float | None
     start_at: float  # on the clock of the process that made the plan

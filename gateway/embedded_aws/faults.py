@@ -350,11 +350,6 @@ class FaultBoard:
             if fault.concerns(call) and (fault.share >= 1 or self._rng.random() < fault.share)
         ]
 
-    def next_change(self, now: float) -> float:
-        """When `active` changes next: epoch seconds, infinite if never."""
-        self.active(now)
-        return self._valid_until
-
     def events(self, now: float) -> list[dict[str, Any]]:
         """What was on the timeline: for the admin API and the run folder."""
         return [
