@@ -15,6 +15,8 @@
     "font:14px/1.5 Roboto,Helvetica,Arial,sans-serif;background:#23272e;color:#f2f2f2";
   document.body.prepend(line);
 
+  let now = null; // where the newest run is, as /proof/now tells
+
   const worst = (answers) =>
     answers.includes("FAIL") ? "FAIL" : answers.includes("UNKNOWN") || !answers.length ? "UNKNOWN" : "PASS";
   const counted = (answers) =>
@@ -33,7 +35,7 @@
 
   const link = (text, href, attributes = {}) => piece("a", text, { href, style: "color:#8ab4f8", ...attributes });
 
-  function show(now) {
+  function show() {
     const pieces = [piece("span", `Run ${now.run}`)];
     if (now.phase === "judged") {
       const answer = worst(now.answers);
@@ -50,16 +52,18 @@
     line.style.display = "flex";
   }
 
-  // Locust asks for its tables only while a run goes on. Verdicts and Regions come later: our tabs need the page anew,
-  // unless somebody is filling in a form on it.
-  function refresh(now, before) {
+  // Locust asks for its tables only while a run goes on, so our tabs need the page anew when the run has ended, and when
+  // it has been judged: once each, and not while somebody is filling in a form on it.
+  function refresh() {
     const tab = new URLSearchParams(location.search).get("tab");
-    const isNews = before && before.run === now.run && before.phase !== "judged" && now.phase === "judged";
-    if (isNews && OURS.includes(tab) && !document.querySelector("[role=dialog]")) location.reload();
+    if (!now || now.phase === "sending" || !OURS.includes(tab) || document.querySelector("[role=dialog]")) return;
+    const needed = `${now.run} ${now.phase}`;
+    if (sessionStorage.getItem(line.id) === needed) return;
+    sessionStorage.setItem(line.id, needed);
+    location.reload();
   }
 
   let shown = "";
-  let before = null;
   async function ask() {
     if (document.hidden) return;
     try {
@@ -67,17 +71,15 @@
       const text = await answer.text();
       if (answer.ok && text !== shown) {
         shown = text;
-        const now = JSON.parse(text);
-        if (now) {
-          show(now);
-          refresh(now, before);
-          before = now;
-        }
+        now = JSON.parse(text);
+        if (now) show();
       }
     } catch {
       // Locust has ended, and its own page says so.
     }
+    refresh();
   }
+  document.addEventListener("click", () => setTimeout(refresh)); // it may have opened one of our tabs
   setInterval(ask, EVERY_MS);
   ask();
 })();

@@ -4,6 +4,7 @@ import json
 import urllib.request
 from collections import Counter
 
+import openai
 import pytest
 import urllib3
 import yaml
@@ -191,6 +192,27 @@ def test_the_gateway_knows_its_keys_and_no_others(here, ended):
     for stranger in ("sk-unknown", here.keys["CONSUMER_C_KEY"] + "x", here.keys["CONSUMER_C_KEY"][:-1], None):
         status, kind = ask(here, stranger)
         assert (status, kind) == (401, "auth_error"), stranger
+
+
+def test_the_openai_client_is_served_like_any(here, ended):
+    """What tenants use: whole, streamed, cut at max_tokens, with a tool, and refused."""
+    gateway = f"http://127.0.0.1:{here.read('config')['litellm']['port']}/v1"
+    client = openai.OpenAI(base_url=gateway, api_key=here.keys["LITELLM_MASTER_KEY"], max_retries=0, timeout=30)
+    asked = {"model": "shared", "messages": [{"role": "user", "content": "What is a load balancer?"}]}
+    whole = client.chat.completions.create(**asked)
+    pieces = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+    told = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert told == whole.choices[0].message.content != ""
+    assert pieces[-1].usage.completion_tokens == whole.usage.completion_tokens > 3
+    short = client.chat.completions.create(**asked, max_tokens=3)
+    assert (short.choices[0].finish_reason, short.usage.completion_tokens) == ("length", 3)
+    parameters = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": parameters}}
+    called = client.chat.completions.create(**asked, tools=[tool]).choices[0]
+    assert called.finish_reason == "tool_calls"
+    assert json.loads(called.message.tool_calls[0].function.arguments).keys() == {"topic"}
+    with pytest.raises(openai.AuthenticationError):
+        client.with_options(api_key="sk-unknown").chat.completions.create(**asked)
 
 
 def test_workers_records_end_complete_in_one_folder(distributed):

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -112,8 +112,8 @@ class Page:
         self.until(lambda: driver.find_elements(By.NAME, "userCount"))
 
     def until(self, condition: Any, within_s: float = 60) -> Any:
-        """What `condition` comes to. An element that the page replaces meanwhile is looked for again."""
-        wait = WebDriverWait(self.driver, within_s, 0.1, ignored_exceptions=[StaleElementReferenceException])
+        """What `condition` comes to. What the page replaces meanwhile, or all of it, is looked for again."""
+        wait = WebDriverWait(self.driver, within_s, 0.1, ignored_exceptions=[WebDriverException])
         return wait.until(lambda _: condition())
 
     def field(self, name: str) -> str:
@@ -151,7 +151,7 @@ class Page:
 
     def line(self) -> str:
         """Ours, above Locust's page."""
-        return str(self.driver.find_element(By.ID, "proof-now").text)
+        return str(self.until(lambda: self.driver.find_element(By.ID, "proof-now").text))
 
     def tab(self, title: str) -> list[list[str]]:
         """Opens a tab; the cells of its table, headings first."""
@@ -246,6 +246,7 @@ def story(both: tuple[WebUi, WebUi], driver: webdriver.Chrome) -> Story:
     page.start()
     told.now["distributed"] = distributed.judged()
     page.until(lambda: "PASS" in page.line())
+    page.until(lambda: "70.0 %" in str(page.tab("Deployments")))  # what was shown last is of the middle of the run
     told.tabs["distributed"] = page.tab("Deployments")
     told.tabs["workers"] = page.tab("Workers")
     told.errors += page.errors()
