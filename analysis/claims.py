@@ -33,6 +33,8 @@ def all_answered(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     observed = f"{n - len(bad):,} of {n:,} answered{what_else(bad)}"
     if len(bad):
         return _fail(claim, sentence, observed, expected, n, why(bad), files_of(rows) + ids(bad))
+    if silent := _silent(names, requests):
+        return _unknown(claim, sentence, expected, n, silent, observed)
     return _pass(claim, sentence, observed, expected, n, files_of(rows) + ids(requests))
 
 
@@ -98,6 +100,8 @@ def shards_separate(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
         return _fail(claim, sentence, observed, expected, n, why(lost), evidence + ids(lost))
     if len(tenants) < 2:
         return _unknown(claim, sentence, expected, n, "There is one consumer only, so there is nothing to separate.")
+    if silent := _silent(own, here):
+        return _unknown(claim, sentence, expected, n, silent, observed)
     if untold := [name for name, accounts in own.items() if accounts is None]:
         reason = f"The account that {listing(untold)} should use is not known: STS did not tell it."
         return _unknown(claim, sentence, expected, n, reason, observed)
@@ -117,7 +121,12 @@ def primaries_filled(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     if not n:
         return _unknown(claim, sentence, expected, 0, NOTHING_SENT)
     observed = "; ".join(_windows_text(seen) for seen in limited.values())
-    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), files_of(rows))
+    verdict = _by_windows(claim, sentence, observed, expected, n, list(limited.values()), files_of(rows))
+    idle = [chain.name for seen in limited.values() for chain in seen.chains if not chain.filled]
+    if verdict.answer is Answer.PASS and idle:
+        reason = f"The quota of {listing(idle)} was never used up, so this was not put to the test. Send more."
+        return _unknown(claim, sentence, expected, n, reason, observed)
+    return verdict
 
 
 def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
@@ -131,8 +140,7 @@ def overflow_answered_by_fallback(run: Run, claim: RunClaim, rows: pd.DataFrame)
     requests = requests_of(rows, names, None, claim.pattern)
     if requests.empty:
         return _unknown(claim, sentence, "every overflow answered by a fallback", 0, NOTHING_SENT)
-    answered = requests["outcome"] == Outcome.ANSWERED
-    overflow = requests[~(answered & requests["deployment"].isin(list(primaries)))]
+    overflow = requests[~(windows.let_in(requests) & requests["deployment"].isin(list(primaries)))]
     by_fallback = overflow[(overflow["outcome"] == Outcome.ANSWERED) & overflow["deployment"].isin(stand_ins)]
     limited = [seen for group in groups if (seen := windows.deployment_windows(run, rows, group)) is not None]
     excess = sum(chain.excess for seen in limited for chain in seen.chains if chain.answer is Answer.FAIL)
@@ -179,9 +187,10 @@ def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
     if not n:
         return _unknown(claim, sentence, expected, 0, NOTHING_SENT)
     refused = requests[requests["outcome"] == Outcome.REFUSED_BY_GATEWAY]
-    sent, lost = (part["consumer"].value_counts() for part in (requests, refused))
+    lost = {name: int((refused["consumer"] == name).sum()) for name in names}
+    let_through = {name: int((requests["consumer"] == name).sum()) - lost[name] for name in names}
     observed = "; ".join(
-        f"{name}: {sent[name] - lost[name]:,} let through, {lost[name]:,} refused by the gateway" for name in names
+        f"{name}: {let_through[name]:,} let through, {lost[name]:,} refused by the gateway" for name in names
     )
     answered = requests[requests["outcome"] == Outcome.ANSWERED]
     broken = requests[requests["outcome"].isin([Outcome.FAILED, Outcome.REFUSED_BY_BEDROCK])]
@@ -195,11 +204,13 @@ def limited_to_quota(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
         whom = listing(sorted({str(name) or "nobody known" for name in elsewhere["deployment"]}))
         reason = f"{plural(len(elsewhere), 'request')} over the quota answered by {whom}, and not refused."
         return _fail(claim, sentence, observed, expected, n, reason, files_of(rows) + ids(elsewhere))
-    if refused.empty and not any(chain.excess for seen in limited.values() for chain in seen.chains):
-        reason = f"{listing(names)} never asked for more than the quota. Send more than it allows."
-        return _unknown(claim, sentence, "something over the quota", n, reason, observed)
     evidence = files_of(rows) + ids(answered)
-    return _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
+    verdict = _by_windows(claim, sentence, observed, expected, n, list(limited.values()), evidence)
+    modest = [name for name, seen in limited.items() if not lost[name] and not any(c.excess for c in seen.chains)]
+    if modest and verdict.answer is not Answer.FAIL:
+        reason = f"{listing(modest)} never asked for more than the quota. Send more than it allows."
+        return _unknown(claim, sentence, "something over the quota", n, reason, observed)
+    return verdict
 
 
 def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
@@ -218,11 +229,11 @@ def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdic
     counts = [(name, int((requests["consumer"] == name).sum()), int((bad["consumer"] == name).sum())) for name in names]
     expected = "; ".join(f"{name}: {sent:,} of {sent:,} answered" for name, sent, _ in counts)
     observed = "; ".join(f"{name}: {sent - lost:,} of {sent:,} answered" for name, sent, lost in counts)
-    if silent := [name for name, sent, _ in counts if not sent]:
-        return _unknown(claim, sentence, expected, n, f"{listing(silent)} sent nothing.", observed)
+    if silent := _silent(names, requests):
+        return _unknown(claim, sentence, expected, n, silent, observed)
 
-    over = _times_over_quota(run, rows, noisy)
-    if over is None:
+    over = [span for tenant in noisy for span in _over_quota(run, rows, tenant)]
+    if not over:
         reason = f"{who} never asked for more than its quota, so isolation was not put to the test. Send more."
         return _unknown(claim, sentence, expected, n, reason, observed)
     apart = [name for name in names if not _overlaps(requests[requests["consumer"] == name]["started_at"], over)]
@@ -230,7 +241,7 @@ def neighbours_unharmed(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdic
         reason = f"{listing(apart)} sent nothing while {who} was over its quota, so isolation was not put to the test."
         return _unknown(claim, sentence, expected, n, reason, observed)
     if len(bad):
-        greedy = [tenant.name for tenant in tenants if _windows_over_quota(run, rows, tenant)]
+        greedy = [tenant.name for tenant in tenants if _over_quota(run, rows, tenant)]
         reason = why(bad)
         if set(bad["outcome"]) == {Outcome.REFUSED_BY_GATEWAY} and set(bad["consumer"]) <= set(greedy):
             reason = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell. {reason}"
@@ -272,8 +283,12 @@ def _by_windows(
     reason = _what_is_off(chain)
     if answer is Answer.FAIL:
         return _fail(claim, sentence, observed, expected, n, reason, evidence)
-    edge = "Requests at the very edge of a quota window may count in either; run it again."
-    return _unknown(claim, sentence, expected, n, f"{reason} {edge}", observed, evidence)
+    excuse = (
+        f"Its quota of {chain.quota_tpm:,} tokens a minute may explain it, which counts of requests do not tell."
+        if chain.quota_tpm is not None
+        else "Requests at the very edge of a quota window may count in either; run it again."
+    )
+    return _unknown(claim, sentence, expected, n, f"{reason} {excuse}", observed, evidence)
 
 
 def _what_is_off(chain: windows.Chain) -> str:
@@ -296,19 +311,20 @@ def _quota_text(seen: windows.Windows) -> str:
     return f"{limits} a window; the rest elsewhere, while they are full"
 
 
-def _times_over_quota(run: Run, rows: pd.DataFrame, noisy: list[RunConsumer]) -> list[tuple[float, float]] | None:
-    """When a noisy neighbour asked for more than its quota, window by window; None: it never did."""
-    spans = [
-        (window.starts_at, window.starts_at + windows.WINDOW_S)
-        for tenant in noisy
-        for window in _windows_over_quota(run, rows, tenant)
-    ]
-    return spans or None
-
-
-def _windows_over_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> list[windows.Window]:
+def _over_quota(run: Run, rows: pd.DataFrame, tenant: RunConsumer) -> list[tuple[float, float]]:
+    """When it asked for more than its quota. One of tokens is known by its refusals only."""
     seen = windows.consumer_windows(run, rows, tenant)
-    return [window for chain in seen.chains for window in chain.over_quota()] if seen else []
+    spans = [span for chain in seen.chains for span in chain.over_quota()] if seen else []
+    if tenant.quota_tpm is not None and not spans:
+        refused = requests_of(rows, {tenant.name}, Outcome.REFUSED_BY_GATEWAY, tenant.pattern)["started_at"]
+        return [(refused.min(), refused.max())] if len(refused) else []
+    return spans
+
+
+def _silent(names: Iterable[str], requests: pd.DataFrame) -> str:
+    """Who of them sent nothing, as a sentence; "" when all did."""
+    silent = set(names) - set(requests["consumer"].unique())
+    return f"{listing(sorted(silent))} sent nothing." if silent else ""
 
 
 def _overlaps(times: pd.Series, spans: Iterable[tuple[float, float]]) -> bool:

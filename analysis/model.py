@@ -218,6 +218,7 @@ class RunDeployment(_Strict):
     profile: str | None
     account_id: str | None
     rpm: int | None
+    tpm: int | None = None
     usd_per_input_token: float | None = None  # as the gateway reckons; None where it knows no price
     usd_per_output_token: float | None = None
 

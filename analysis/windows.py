@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +40,9 @@ class Window:
     """One quota window, by the client's clock."""
 
     starts_at: float
-    served: int
+    served: int  # let in, whether or not the answer arrived whole
     turned_away: int  # meanwhile: refused, or answered by a fallback
+    over_at: float | None = None  # when the first request over the quota came; None: none did
 
     @property
     def offered(self) -> int:
@@ -55,7 +56,8 @@ class Chain:
     name: str
     quota_rpm: int
     windows: tuple[Window, ...]
-    answer: Answer  # PASS: a sound gateway explains them; UNKNOWN: it may, it hangs on requests at an edge; FAIL: never
+    answer: Answer  # PASS: a sound gateway explains them; UNKNOWN: it may; FAIL: never
+    quota_tpm: int | None = None  # where it explains what the quota of requests does not
 
     @property
     def served(self) -> int:
@@ -72,9 +74,14 @@ class Chain:
     def holds(self, window: Window) -> bool:
         return window.served == self.expected(window)
 
-    def over_quota(self) -> list[Window]:
-        """The windows in which more was offered than the quota allows."""
-        return [window for window in self.windows if window.offered > self.quota_rpm]
+    def over_quota(self) -> list[tuple[float, float]]:
+        """When more was asked for than the quota allows: in each window from the first such request to its end."""
+        return [(window.over_at, window.starts_at + WINDOW_S) for window in self.windows if window.over_at is not None]
+
+    @property
+    def filled(self) -> bool:
+        """Whether the quota was used up in any window."""
+        return any(window.served >= self.quota_rpm for window in self.windows)
 
 
 @dataclass(frozen=True)
@@ -89,23 +96,37 @@ class Windows:
         return worst([chain.answer for chain in self.chains])
 
 
-def group_quotas(run: Run, group: str) -> dict[str, int] | None:
-    """Deployment → rpm of a model group; None when one of them has none, which makes the group unlimited."""
+@dataclass(frozen=True)
+class _Quota:
+    """What a deployment or key may serve in a window."""
+
+    name: str
+    rpm: int
+    tpm: int | None
+
+
+def _group_quotas(run: Run, group: str) -> list[_Quota] | None:
+    """Those of its deployments; None when one of them has no rpm, which makes the group unlimited."""
     deployments = [deployment for deployment in run.deployments if deployment.group == group]
-    quotas = {deployment.id: deployment.rpm for deployment in deployments if deployment.rpm is not None}
+    quotas = [_Quota(each.id, each.rpm, each.tpm) for each in deployments if each.rpm is not None]
     return quotas if quotas and len(quotas) == len(deployments) else None
 
 
+def let_in(requests: pd.DataFrame) -> pd.Series:
+    """Whether each was let in where it was sent: answered, or begun to be. A stream that broke off has used quota."""
+    return requests["status"].between(200, 299)
+
+
 def deployment_windows(run: Run, rows: pd.DataFrame, group: str) -> Windows | None:
-    """What a group was asked for and what each of its deployments answered. None: the group has no quota."""
-    quotas = group_quotas(run, group)
+    """What a group was asked for and what each of its deployments let in. None: the group has no quota."""
+    quotas = _group_quotas(run, group)
     if quotas is None:
         return None
+    names = [quota.name for quota in quotas]
     requests = sent(rows)
-    answered = requests["outcome"] == Outcome.ANSWERED
-    here = requests[(requests["model_asked"] == group) | (answered & requests["deployment"].isin(list(quotas)))]
-    codes = pd.Index(list(quotas)).get_indexer(here["deployment"].astype(object))
-    codes[(here["outcome"] != Outcome.ANSWERED).to_numpy()] = -1
+    here = requests[(requests["model_asked"] == group) | (let_in(requests) & requests["deployment"].isin(names))]
+    codes = pd.Index(names).get_indexer(here["deployment"].astype(object))
+    codes[~let_in(here).to_numpy()] = -1
     return _windows(here["started_at"].to_numpy(), codes, quotas)
 
 
@@ -116,32 +137,46 @@ def consumer_windows(run: Run, rows: pd.DataFrame, consumer: RunConsumer) -> Win
     here = sent(rows)
     here = here[(here["pattern"] == consumer.pattern) & (here["consumer"] == consumer.name)]
     codes = np.where(here["outcome"] == Outcome.REFUSED_BY_GATEWAY, -1, 0)
-    return _windows(here["started_at"].to_numpy(), codes, {consumer.name: consumer.quota_rpm})
+    own = _Quota(consumer.name, consumer.quota_rpm, consumer.quota_tpm)
+    return _windows(here["started_at"].to_numpy(), codes, [own])
 
 
-def _windows(times: _Times, codes: NDArray[np.int_], quotas: Mapping[str, int]) -> Windows:
+def _windows(times: _Times, codes: NDArray[np.int_], quotas: Sequence[_Quota]) -> Windows:
     """`codes`: the place of who served each request among the quotas; -1: nobody of them."""
     order = np.argsort(times, kind="stable")
     times, codes = times[order], codes[order]
     away = times[codes == -1]
-    chains = (_chain(name, rpm, times[codes == place], away) for place, (name, rpm) in enumerate(quotas.items()))
+    chains = (_chain(quota, times[codes == place], away) for place, quota in enumerate(quotas))
     return Windows(len(times), tuple(chains))
 
 
-def _chain(name: str, quota: int, served: _Times, away: _Times) -> Chain:
+def _chain(limit: _Quota, served: _Times, away: _Times) -> Chain:
     """The windows of who `served` these requests while all like it turned those `away`."""
+    name, quota = limit.name, limit.rpm
     begins = _run_out(served)
     if _holds(served, away, quota, begins):
         return Chain(name, quota, _told(served, away, quota, begins), Answer.PASS)
     explained = _explanation(served, away, quota)
     if explained is not None and len(explained) >= _ENOUGH_WINDOWS:
         return Chain(name, quota, _told(served, away, quota, explained), Answer.PASS)
-    # As they should have been: whoever is turned away with no window open would have opened one.
-    all_times = np.sort(np.concatenate([served, away]))
-    starts = all_times[_run_out(all_times)]
-    windows = zip(starts.tolist(), _counts(served, starts).tolist(), _counts(away, starts).tolist(), strict=True)
-    answer = Answer.FAIL if explained is None else Answer.UNKNOWN
-    return Chain(name, quota, tuple(Window(*window) for window in windows), answer)
+    windows = _as_they_should_have_been(served, away, quota)
+    if explained is not None:
+        return Chain(name, quota, windows, Answer.UNKNOWN)
+    if limit.tpm is not None and _explanation(served, away[:0], quota) is not None:  # none served too many requests
+        return Chain(name, quota, windows, Answer.UNKNOWN, limit.tpm)
+    return Chain(name, quota, windows, Answer.FAIL)
+
+
+def _as_they_should_have_been(served: _Times, away: _Times, quota: int) -> tuple[Window, ...]:
+    """Whoever is turned away with no window open would have opened one."""
+    times = np.sort(np.concatenate([served, away]))
+    begins = _run_out(times)
+    starts, ends = times[begins], [*begins[1:], len(times)]
+    over_at = [
+        float(times[begin + quota]) if begin + quota < end else None for begin, end in zip(begins, ends, strict=True)
+    ]
+    counts = (_counts(served, starts).tolist(), _counts(away, starts).tolist())
+    return tuple(Window(*window) for window in zip(starts.tolist(), *counts, over_at, strict=True))
 
 
 def _run_out(times: _Times) -> list[int]:
@@ -167,11 +202,19 @@ def _holds(served: _Times, away: _Times, quota: int, begins: list[int]) -> bool:
 def _told(served: _Times, away: _Times, quota: int, begins: list[int]) -> tuple[Window, ...]:
     """The windows that explain everything. What was turned away near an edge is told of the one that was full."""
     sizes = np.diff([*begins, len(served)])
-    turned_away = np.zeros(len(sizes), dtype="int64")
-    full = sizes == quota
-    turned_away[full] = _counts(away, _full_from(served, quota, np.array(begins, dtype="int64")[full]))
-    windows = zip(served[begins].tolist(), sizes.tolist(), turned_away.tolist(), strict=True)
-    return tuple(Window(*window) for window in windows)
+    full = np.flatnonzero(sizes == quota)
+    full_from = _full_from(served, quota, np.array(begins, dtype="int64")[full])
+    first_away = np.searchsorted(away, full_from).tolist()
+    turned_away = dict(zip(full.tolist(), _counts(away, full_from).tolist(), strict=True))
+    over_at = {
+        place: float(away[first])
+        for (place, count), first in zip(turned_away.items(), first_away, strict=True)
+        if count
+    }
+    return tuple(
+        Window(at, size, turned_away.get(place, 0), over_at.get(place))
+        for place, (at, size) in enumerate(zip(served[begins].tolist(), sizes.tolist(), strict=True))
+    )
 
 
 def _full_from(served: _Times, quota: int, opened: NDArray[np.int64]) -> _Times:

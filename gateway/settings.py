@@ -89,6 +89,10 @@ class ModelEntry(BaseModel):
         return self.litellm_params.rpm or self.rpm
 
     @property
+    def quota_tpm(self) -> int | None:
+        return self.litellm_params.tpm or self.tpm
+
+    @property
     def bedrock_model_id(self) -> str:
         """Bedrock's id of the model: LiteLLM's name for it, without the provider and route in front."""
         model = self.litellm_params.model
@@ -112,11 +116,16 @@ _ROUTER_SETTINGS = """
 ROUTER_SETTINGS = frozenset(_ROUTER_SETTINGS.split())
 
 
-class RouterSettings(BaseModel):
-    """LiteLLM's Router arguments: their names are checked here, their values are LiteLLM's to judge."""
+class WithFallbacks(BaseModel):
+    """A section of LiteLLM's that may say which model groups stand in for which; all else is LiteLLM's to judge."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     fallbacks: list[dict[str, list[str]]] = []
+    default_fallbacks: list[str] = []
+
+
+class RouterSettings(WithFallbacks):
+    """LiteLLM's Router arguments, whose names are checked too."""
 
     @model_validator(mode="after")
     def _names_known(self) -> RouterSettings:
@@ -124,10 +133,6 @@ class RouterSettings(BaseModel):
             if name not in ROUTER_SETTINGS:
                 raise At((name,), f"is not a setting of LiteLLM's router{nearest(name, ROUTER_SETTINGS)}")
         return self
-
-    def stand_ins(self) -> dict[str, tuple[str, ...]]:
-        """Model group → the groups that stand in for it, in order."""
-        return {group: tuple(groups) for entry in self.fallbacks for group, groups in entry.items()}
 
 
 class Config(Strict):
@@ -140,7 +145,7 @@ class Config(Strict):
     cris: CrisSettings
     router_settings: RouterSettings = RouterSettings()
     fetch: FetchSettings = FetchSettings()
-    litellm_settings: dict[str, Any] = {}
+    litellm_settings: WithFallbacks = WithFallbacks()
     general_settings: dict[str, Any] = {}
     environment_variables: dict[str, str] = {}
 
@@ -158,21 +163,45 @@ class Config(Strict):
             for number, entry in enumerate(entries, 1):
                 yield entry.model_info.id or (group if len(entries) == 1 else f"{group}-{number}"), entry
 
+    def stand_ins(self) -> dict[str, tuple[str, ...]]:
+        """Model group → the groups that stand in for it, in order, with those that stand in for these.
+
+        As LiteLLM 1.106 looks them up (`get_fallback_model_group`, `Router.__init__`): a group's own entry, else the
+        one of "*", else the default fallbacks; of router_settings, else of litellm_settings.
+        """
+        router, others = self.router_settings, self.litellm_settings
+        entries = router.fallbacks or others.fallbacks
+        direct = {group: groups for entry in reversed(entries) for group, groups in entry.items()}
+        default = router.default_fallbacks or others.default_fallbacks or direct.get("*", [])
+
+        def reached(group: str) -> tuple[str, ...]:
+            found = [group]
+            for one in found:
+                found += [name for name in direct.get(one, default) if name not in found]
+            return tuple(found[1:])
+
+        return {group: stand_ins for group in self.groups if (stand_ins := reached(group))}
+
     @model_validator(mode="after")
     def _groups_exist(self) -> Config:
-        for position, entry in enumerate(self.router_settings.fallbacks):
-            for group, stand_ins in entry.items():
-                for name in (group, *stand_ins):
-                    if name not in self.groups and name != "*":
-                        raise At(
-                            ("router_settings", "fallbacks", position, group),
-                            f"names model group {name!r}, which is not in model_list{nearest(name, self.groups)}",
-                        )
+        for where, names in self._named_groups():
+            for name in names:
+                if name not in self.groups and name != "*":
+                    problem = f"names model group {name!r}, which is not in model_list{nearest(name, self.groups)}"
+                    raise At(where, problem)
         ids = [deployment for deployment, _ in self.deployments()]
         for position, deployment in enumerate(ids):
             if deployment in ids[:position]:
                 raise At(("model_list", position), f"has the id {deployment!r}, which another deployment has too")
         return self
+
+    def _named_groups(self) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
+        """Where fallbacks name model groups, and which."""
+        for section, of in (("router_settings", self.router_settings), ("litellm_settings", self.litellm_settings)):
+            for position, entry in enumerate(of.fallbacks):
+                for group, stand_ins in entry.items():
+                    yield (section, "fallbacks", position, group), [group, *stand_ins]
+            yield (section, "default_fallbacks"), of.default_fallbacks
 
 
 # --- patterns.yaml ----------------------------------------------------------------------------------------------

@@ -245,13 +245,14 @@ class OneRun:
                     profile=entry.litellm_params.aws_profile_name,
                     account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
                     rpm=entry.quota_rpm,
+                    tpm=entry.quota_tpm,
                     usd_per_input_token=price_in,
                     usd_per_output_token=price_out,
                 )
                 for deployment, entry in config.deployments()
                 for price_in, price_out in [self._stack.prices.get(deployment, (None, None))]
             ),
-            fallbacks=config.router_settings.stand_ins(),
+            fallbacks=config.stand_ins(),
             claims=self._claims(),
             notes=tuple(self.notes),
             self_check=self._check,

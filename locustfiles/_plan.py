@@ -168,7 +168,7 @@ def _range(number: int | Between) -> tuple[int, int]:
 
 def _limited(consumer: Consumer, group: Iterable[ModelEntry]) -> bool:
     own = consumer.quota_rpm or consumer.quota_tpm
-    return bool(own or any(entry.quota_rpm or entry.litellm_params.tpm or entry.tpm for entry in group))
+    return bool(own or any(entry.quota_rpm or entry.quota_tpm for entry in group))
 
 
 def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:

@@ -348,7 +348,7 @@ def asked(traffic: str) -> Iterator[tuple[list[float], int]]:
     price_list = json.loads(Path(spec.origin).with_name("model_prices_and_context_window_backup.json").read_text())
     config = load_config()
     patterns = load_patterns(None, config)
-    stand_ins = config.router_settings.stand_ins()
+    stand_ins = config.stand_ins()
     for pattern in patterns.patterns.values():
         for consumer in pattern.consumers.values():
             groups = [consumer.model, *stand_ins.get(consumer.model, ())] if consumer.model else []

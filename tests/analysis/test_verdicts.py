@@ -84,6 +84,13 @@ def test_one_time_out_is_enough_to_fail(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["all_answered", "shards_separate"])
+def test_a_consumer_that_sent_nothing_leaves_it_open(tmp_path: Path, name: str) -> None:
+    silent = SHARDS.model_copy(update={"claims": (claim(name),)})
+    verdict = judged(tmp_path, silent, SHARD_RECORDS[:2], in_accounts(ONE, ONE))
+    assert (verdict.answer, verdict.reason) == (UNKNOWN, "B sent nothing.")
+
+
 def test_the_named_consumers_are_meant_and_no_others(tmp_path: Path) -> None:
     tenants = [consumer("A"), consumer("B")]
     verdict = judged(tmp_path, run([claim("all_answered", "B")], tenants), [refused("A"), record("B", request_id="1")])
@@ -200,8 +207,12 @@ def test_a_primary_left_idle_fails(tmp_path: Path) -> None:
     assert judged(tmp_path, balanced("primaries_filled"), served(a=2, b=0, spare=3)).answer is FAIL
 
 
-def test_less_than_the_quota_fills_nothing_but_is_right(tmp_path: Path) -> None:
-    assert judged(tmp_path, balanced("primaries_filled"), served(a=1, b=1)).answer is PASS
+@pytest.mark.parametrize(("counts", "idle"), [({"a": 1, "b": 1}, "a"), ({"a": 2}, "b"), ({"a": 1}, "a and b")])
+def test_less_than_the_quota_puts_no_primary_to_the_test(tmp_path: Path, counts: dict[str, int], idle: str) -> None:
+    verdict = judged(tmp_path, balanced("primaries_filled"), served(**counts))
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason == f"The quota of {idle} was never used up, so this was not put to the test. Send more."
+    assert judged(tmp_path / "full", balanced("primaries_filled"), served(a=2, b=1)).answer is PASS
 
 
 def test_without_an_rpm_there_is_nothing_to_fill(tmp_path: Path) -> None:
@@ -234,6 +245,13 @@ def test_without_a_fallback_the_overflow_is_lost(tmp_path: Path) -> None:
     )
     assert verdict.answer is FAIL
     assert verdict.reason.startswith("No fallback is configured for group.")
+
+
+def test_a_stream_that_broke_off_at_a_primary_is_no_overflow(tmp_path: Path) -> None:
+    broken = record(deployment="a", error_type="broken_stream")
+    for name in ("overflow_answered_by_fallback", "primaries_filled"):
+        assert judged(tmp_path / name, balanced(name), [broken, *served(a=1, b=1, spare=3)]).answer is PASS
+        assert judged(tmp_path / f"{name}!", balanced(name), [broken, *served(a=2, b=1, spare=3)]).answer is FAIL
 
 
 def test_without_an_overflow_the_fallback_is_not_put_to_the_test(tmp_path: Path) -> None:
@@ -272,6 +290,32 @@ def test_a_quota_that_was_never_reached_is_unknown(tmp_path: Path) -> None:
     assert judged(tmp_path, HELD, [record("A")] * 3).answer is UNKNOWN
 
 
+def test_each_of_several_consumers_must_ask_for_more_than_its_quota(tmp_path: Path) -> None:
+    both = run([claim("limited_to_quota", "A", "B")], [consumer("A", quota_rpm=3), consumer("B", quota_rpm=3)])
+    verdict = judged(tmp_path, both, [*NOISY, record("B")])
+    assert (verdict.answer, verdict.reason) == (
+        UNKNOWN,
+        "B never asked for more than the quota. Send more than it allows.",
+    )
+    silent = judged(tmp_path / "silent", both, NOISY)
+    assert (silent.answer, silent.observed) == (
+        UNKNOWN,
+        "A: 3 let through, 2 refused by the gateway; B: 0 let through, 0 refused by the gateway",
+    )
+    assert judged(tmp_path / "more", both, [*[record("A")] * 4, record("B")]).answer is FAIL
+
+
+def test_a_quota_of_tokens_explains_what_one_of_requests_does_not(tmp_path: Path) -> None:
+    tenants = [consumer("A", quota_rpm=10, quota_tpm=60), consumer("B")]
+    held = judged(tmp_path, run([claim("limited_to_quota", "A")], tenants), NOISY)
+    assert held.answer is UNKNOWN
+    assert held.reason.endswith("Its quota of 60 tokens a minute may explain it, which counts of requests do not tell.")
+    unharmed = run([claim("neighbours_unharmed", "B")], tenants)
+    assert judged(tmp_path / "unharmed", unharmed, [*NOISY, record("B")]).answer is PASS
+    assert judged(tmp_path / "harmed", unharmed, [*NOISY, record("B"), refused("B")]).answer is FAIL
+    assert judged(tmp_path / "apart", unharmed, [*NOISY, record("B", at=50)]).answer is UNKNOWN
+
+
 def test_a_model_groups_rpm_is_the_quota_of_a_consumer_without_its_own(tmp_path: Path) -> None:
     small = deployment("small", group="small", rpm=3)
     by_model = run([claim("limited_to_quota", "A")], [consumer("A", model="small")], [small])
@@ -308,6 +352,10 @@ def test_one_refused_neighbour_fails(tmp_path: Path) -> None:
     [
         ([*[record("A")] * 3, record("B"), record("C")], "A never asked for more than its quota"),
         ([*NOISY, record("B"), record("C", at=200)], "C sent nothing while A was over its quota"),
+        (
+            [*[record("A")] * 3, refused("A", at=50), record("B", at=55), record("C", at=6)],
+            "C sent nothing while A was over its quota",
+        ),
         ([*NOISY, record("B")], "C sent nothing."),
         (
             [*NOISY, record("B"), *[record("C")] * 10, refused("C")],

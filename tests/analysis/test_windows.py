@@ -52,8 +52,8 @@ def served(at: float, **counts: int) -> list[Record]:
 def test_a_burst_over_the_quota(tmp_path: Path) -> None:
     chain = by_key(tmp_path, burst(5, 3, 2))
     assert (chain.name, chain.quota_rpm, chain.answer) == ("A", 3, PASS)
-    assert chain.windows == (Window(T0 + 5, served=3, turned_away=2),)
-    assert chain.over_quota() == [*chain.windows]
+    assert chain.windows == (Window(T0 + 5, served=3, turned_away=2, over_at=T0 + 5),)
+    assert chain.over_quota() == [(T0 + 5, T0 + 65)]
     assert chain.excess == 0
 
 
@@ -61,7 +61,7 @@ def test_a_burst_over_the_quota(tmp_path: Path) -> None:
 def test_one_window_holds_or_does_not(tmp_path: Path, answered: int, refusals: int) -> None:
     chain = by_key(tmp_path, burst(5, answered, refusals))
     assert chain.answer is (PASS if answered == 3 else FAIL)
-    assert chain.windows == (Window(T0 + 5, answered, refusals),)
+    assert chain.windows == (Window(T0 + 5, answered, refusals, T0 + 5 if answered + refusals > 3 else None),)
     assert chain.holds(chain.windows[0]) == (answered == 3)
     assert chain.excess == max(0, answered - 3)
 
@@ -76,7 +76,7 @@ def test_within_a_burst_the_order_does_not_tell(tmp_path: Path) -> None:
 def test_the_minute_of_the_clock_plays_no_part(tmp_path: Path) -> None:
     seen = by_deployment(tmp_path, served(59, a=2, spare=1) + served(61, a=1, spare=4), a=3)
     assert seen.answer is PASS
-    assert seen.chains[0].windows == (Window(T0 + 59, served=3, turned_away=5),)
+    assert seen.chains[0].windows == (Window(T0 + 59, served=3, turned_away=5, over_at=T0 + 59),)
     assert by_deployment(tmp_path, served(55, a=3, spare=1) + served(70, a=3, spare=4), a=3).answer is FAIL
 
 
@@ -88,8 +88,8 @@ def test_each_deployment_has_windows_of_its_own(tmp_path: Path) -> None:
     seen = by_deployment(tmp_path, records, a=2, b=3)
     a, b = seen.chains
     assert (seen.answer, seen.offered) == (PASS, len(records))
-    assert a.windows == (Window(T0, 2, 4), Window(T0 + 61, 2, 2))
-    assert b.windows == (Window(T0 + 30, 3, 6), Window(T0 + 91, 1, 0))
+    assert a.windows == (Window(T0, 2, 4, T0 + 30), Window(T0 + 61, 2, 2, T0 + 70))
+    assert b.windows == (Window(T0 + 30, 3, 6, T0 + 30), Window(T0 + 91, 1, 0))
 
 
 def test_the_sum_is_not_enough_when_one_deployment_is_above_its_quota(tmp_path: Path) -> None:
@@ -116,6 +116,34 @@ def test_less_than_the_quota_fills_nothing_and_is_right(tmp_path: Path) -> None:
 def test_requests_that_fell_back_from_elsewhere_count_against_the_quota(tmp_path: Path) -> None:
     seen = by_deployment(tmp_path, [record(model_asked="other", deployment="a")] * 2 + served(5, a=1, spare=1), a=3)
     assert (seen.answer, seen.offered) == (PASS, 4)
+
+
+def test_a_stream_that_broke_off_has_used_its_place(tmp_path: Path) -> None:
+    """It was let in: whoever comes after it finds one place less."""
+    broken = replace(record(deployment="a"), error_type="broken_stream")
+    assert by_deployment(tmp_path, [broken, *served(5, a=2, spare=1)], a=3).answer is PASS
+    assert by_deployment(tmp_path, [broken, *served(5, a=3, spare=1)], a=3).answer is FAIL
+
+
+def test_a_request_is_over_the_quota_from_when_it_comes(tmp_path: Path) -> None:
+    """Not from the window's begin, when there was room for all."""
+    chain = by_key(tmp_path, [*burst(5, 3, 0), *burst(40, 0, 1)])
+    assert chain.over_quota() == [(T0 + 40, T0 + 65)]
+    greedy = by_key(tmp_path, [*burst(5, 3, 0), *burst(30, 1, 0), *burst(40, 0, 1)])
+    assert greedy.over_quota() == [(T0 + 30, T0 + 65)]
+    assert by_key(tmp_path, burst(5, 3, 0)).over_quota() == []
+
+
+def test_a_quota_of_tokens_may_refuse_what_requests_do_not_explain(tmp_path: Path) -> None:
+    def chain(answered: int, refusals: int) -> windows.Chain:
+        tenant = consumer(quota_rpm=10, quota_tpm=60)
+        seen = windows.consumer_windows(run(consumers=[tenant]), rows(tmp_path, burst(5, answered, refusals)), tenant)
+        assert seen is not None
+        return seen.chains[0]
+
+    assert (chain(3, 2).answer, chain(3, 2).quota_tpm) == (UNKNOWN, 60)
+    assert (chain(10, 2).answer, chain(10, 2).quota_tpm) == (PASS, None)
+    assert chain(11, 2).answer is FAIL  # tokens explain no request too many
 
 
 # --- edges --------------------------------------------------------------------------------------------------------
@@ -261,7 +289,7 @@ def test_a_sound_gateway_never_fails(
     records = kind({"a": quota}, seed, late_s)(times)
     ours = np.array(sorted(one.started_at for one in records if one.deployment == "a"))
     others = np.array(sorted(one.started_at for one in records if one.deployment != "a"))
-    chain = windows._chain("a", quota, ours, others)
+    chain = windows._chain(windows._Quota("a", quota, None), ours, others)
     assert chain.answer is not FAIL
     assert chain.served == len(ours)
     assert sum(window.turned_away for window in chain.windows) == len(others)

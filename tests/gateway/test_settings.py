@@ -176,6 +176,51 @@ def test_every_claim_has_a_judge_and_every_judge_a_claim():
     assert set(CLAIMS) == set(get_args(ClaimName))
 
 
+@pytest.mark.parametrize(
+    ("router", "others", "stand_ins"),
+    [
+        ({}, {}, {}),
+        ({"fallbacks": [{"a": ["b"]}]}, {}, {"a": ("b",)}),
+        ({"fallbacks": [{"a": ["b"]}, {"b": ["c"]}]}, {}, {"a": ("b", "c"), "b": ("c",)}),
+        ({"fallbacks": [{"a": ["b"]}, {"b": ["a"]}]}, {}, {"a": ("b",), "b": ("a",)}),
+        ({"fallbacks": [{"*": ["c"]}]}, {}, {"a": ("c",), "b": ("c",)}),
+        ({"fallbacks": [{"*": ["c"]}, {"a": ["b"]}]}, {}, {"a": ("b", "c"), "b": ("c",)}),
+        ({"default_fallbacks": ["c"]}, {"fallbacks": [{"a": ["b"]}]}, {"a": ("b", "c"), "b": ("c",)}),
+        ({"fallbacks": [{"a": ["c"]}]}, {"fallbacks": [{"a": ["b"]}]}, {"a": ("c",)}),
+        ({}, {"default_fallbacks": ["c"]}, {"a": ("c",), "b": ("c",)}),
+    ],
+)
+def test_stand_ins_are_those_that_litellm_tries(monkeypatch, router, others, stand_ins):
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    model_list = [{"model_name": name, "litellm_params": {"model": f"bedrock/{name}"}} for name in "abc"]
+    content = yaml.safe_load(CONFIG) | {"model_list": model_list}
+    config = Config.model_validate(content | {"router_settings": router, "litellm_settings": others})
+    assert config.stand_ins() == stand_ins
+    litellms = litellms_stand_ins(router, others)
+    assert {group: litellms(group) for group in "abc" if litellms(group)} == stand_ins
+
+
+def litellms_stand_ins(router, others):
+    """What LiteLLM's own Router and lookup make of them, group by group, as they call one another."""
+    import litellm
+    from litellm.router_utils.fallback_event_handlers import get_fallback_model_group
+
+    made = litellm.Router(
+        model_list=[{"model_name": name, "litellm_params": {"model": f"bedrock/{name}"}} for name in "abc"],
+        fallbacks=router.get("fallbacks") or others.get("fallbacks") or [],
+        default_fallbacks=router.get("default_fallbacks") or others.get("default_fallbacks"),
+    )
+
+    def reached(group):
+        found = [group]
+        for one in found:
+            groups, _ = get_fallback_model_group(made.fallbacks or [], one)
+            found += [name for name in groups or () if name not in found]
+        return tuple(found[1:])
+
+    return reached
+
+
 def test_router_settings_are_those_of_litellms_router(monkeypatch):
     """The names are copied, so that reading a configuration does not cost an import of LiteLLM: 5 s."""
     monkeypatch.setitem(os.environ, "LITELLM_LOCAL_MODEL_COST_MAP", "True")
