@@ -13,7 +13,7 @@ from typing import Literal
 
 from gateway.child import Child, listening
 from gateway.embedded_aws.settings import Embedded
-from gateway.settings import Config, ConfigError, load
+from gateway.settings import Config, ConfigError, Patterns, load
 
 Evidence = Literal["aws", "embedded"]
 
@@ -36,6 +36,8 @@ def start_embedded(embedded_config: Path, directory: Path) -> tuple[Child | None
     Raises ConfigError when its port is taken by something else, ChildError when it does not come up.
     """
     port = load(embedded_config, Embedded).port
+    if not port:
+        raise ConfigError(f"{embedded_config}: port: must be given, so that what uses the embedded AWS finds it.")
     if (running := _environment_of(port)) is not None:
         return None, running
     if listening(HOST, port):
@@ -81,20 +83,29 @@ def use(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def account_ids(config: Config) -> dict[str, str]:
+def account_ids(config: Config, patterns: Patterns) -> dict[str, str]:
     """Profile → account id, as STS tells, for every profile of the configuration. Raises ConfigError."""
     import boto3
     from botocore.config import Config as BotoConfig
     from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-    profiles = {
-        "aws.profile_name": config.aws.profile_name,
-        "aws.secondary_profile_name": config.aws.secondary_profile_name,
-    } | {
-        f"model_list[{position}].litellm_params.aws_profile_name": entry.litellm_params.aws_profile_name
-        for position, entry in enumerate(config.model_list)
-        if entry.litellm_params.aws_profile_name
-    }
+    profiles = (
+        {
+            "aws.profile_name": config.aws.profile_name,
+            "aws.secondary_profile_name": config.aws.secondary_profile_name,
+        }
+        | {
+            f"model_list[{position}].litellm_params.aws_profile_name": entry.litellm_params.aws_profile_name
+            for position, entry in enumerate(config.model_list)
+            if entry.litellm_params.aws_profile_name
+        }
+        | {
+            f"patterns.{name}.consumers.{tenant}.profile": consumer.profile
+            for name, pattern in patterns.patterns.items()
+            for tenant, consumer in pattern.consumers.items()
+            if consumer.profile
+        }
+    )
     accounts: dict[str, str] = {}
     for key, profile in profiles.items():
         if profile in accounts:

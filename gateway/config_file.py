@@ -43,6 +43,7 @@ def load(path: Path, model: type[S]) -> S:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_repeated_keys(path, root, [])
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -56,6 +57,26 @@ def load(path: Path, model: type[S]) -> S:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigError(_explain(path, root, model, error)) from None
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node | None, above: list[str | int]) -> None:
+    """YAML forbids a key that stands twice; PyYAML lets the last one win, and the first is lost."""
+    if isinstance(node, yaml.SequenceNode):
+        for position, entry in enumerate(node.value):
+            _refuse_repeated_keys(path, entry, [*above, position])
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            written = [*above, str(key.value)]
+            if key.value in lines:
+                first = f"the first is in line {lines[key.value]}"
+                raise ConfigError(
+                    f"{path}:{line}: {dotted(written)}: stands here twice; {first}. Remove or rename one."
+                )
+            if key.tag != "tag:yaml.org,2002:merge":
+                lines[key.value] = line
+            _refuse_repeated_keys(path, value, written)
 
 
 def _kind(value: Any) -> str:
@@ -83,9 +104,23 @@ def _explain(path: Path, root: yaml.Node, model: type[BaseModel], error: Validat
             return f"{where}: needs a `kind`"
         case "union_tag_invalid":
             return f"{where}: kind {fault['ctx']['tag']!r} is not one of {fault['ctx']['expected_tags']}"
+        case "too_short":
+            return f"{where}: must not be empty"
     got = fault.get("input")
-    shown = f", not {got!r}" if isinstance(got, str | int | float | bool) else f", not {_kind(got)}"
-    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}{shown}"
+    shown = repr(got) if isinstance(got, str | int | float | bool) else _kind(got)
+    quotes = ": write it in quotes" if fault["type"] == "string_type" and isinstance(got, int | float) else ""
+    problem = _PROBLEMS.get(fault["type"], f"{fault['msg'][0].lower()}{fault['msg'][1:]}")
+    return f"{where}: {problem}, not {shown}{quotes}"
+
+
+# Where pydantic speaks of Python.
+_PROBLEMS = {
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+}
 
 
 def dotted(keys: list[str | int]) -> str:
@@ -113,18 +148,14 @@ def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]
     """The keys that are known where `loc` points, found by walking the models' annotations."""
     candidates: list[Any] = [model]
     for key in loc:
-        following: list[Any] = []
-        for candidate in candidates:
-            for inner in _unwrap(candidate):
-                if isinstance(inner, type) and issubclass(inner, BaseModel):
-                    field = inner.model_fields.get(str(key))
-                    if field is not None:
-                        following.append(field.annotation)
-                    elif inner.__name__.lower() == str(key):
-                        following.append(inner)
-                elif getattr(inner, "__origin__", None) in (dict, list):
-                    following.append(inner.__args__[-1])
-        candidates = following
+        inners = [inner for candidate in candidates for inner in _unwrap(candidate)]
+        models = [inner for inner in inners if isinstance(inner, type) and issubclass(inner, BaseModel)]
+        # pydantic names the member of a union before its fields, and one may be called like the other.
+        following: list[Any] = [model for model in models if len(models) > 1 and model.__name__.lower() == str(key)]
+        candidates = following or [
+            *(model.model_fields[str(key)].annotation for model in models if str(key) in model.model_fields),
+            *(inner.__args__[-1] for inner in inners if getattr(inner, "__origin__", None) in (dict, list)),
+        ]
     keys: list[str] = []
     for candidate in candidates:
         for inner in _unwrap(candidate):

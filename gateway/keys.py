@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,15 +31,18 @@ def find_or_make(names: tuple[str, ...], environment: Mapping[str, str], path: P
             _append(path, missing)
         elif path.exists() and path.stat().st_mode & 0o077:
             path.chmod(0o600)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(
             f"{path}: the keys {', '.join(names)} are not all in the environment, and the file that should hold them "
-            f"cannot be used: {error.strerror}. Set them in the environment, or make the file readable and writable."
+            f"cannot be used: {problem}. Set them in the environment, or make the file readable and writable."
         ) from None
     keys = found | missing
     for name, key in keys.items():
         if not key.startswith("sk-"):
             raise ConfigError(f"{name}: must start with 'sk-', as LiteLLM wants of every key. Set another one.")
+        if not re.fullmatch(r"[!-~]+", key):
+            raise ConfigError(f"{name}: holds a space, a line end or another character that no HTTP header can carry.")
     _all_different(keys)
     return keys
 

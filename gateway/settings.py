@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,13 @@ def _positive(value: float) -> float:
     return value
 
 
+def _variable_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+        raise ValueError("must name an environment variable that holds the key, such as CONSUMER_A_KEY")
+    return value
+
+
+VariableName = Annotated[str, AfterValidator(_variable_name)]
 Positive = Annotated[float, AfterValidator(_positive)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -315,7 +323,7 @@ class Consumer(Strict):
     route: Literal["gateway", "direct"] | None = None  # absent: the pattern's
     model: str | None = None  # a model group; absent on the direct route: cris.model_id
     profile: str | None = None  # the direct route's AWS profile; absent: the model group's, else aws.profile_name
-    key: str = MASTER_KEY  # the environment variable that holds its key
+    key: VariableName = MASTER_KEY  # the environment variable that holds its key
     quota_rpm: Count | None = None
     quota_tpm: Count | None = None
     users: Count

@@ -71,7 +71,7 @@ class Stack:
                 say("It is running already, and is used as it is")
         else:
             say("Using the real AWS, where every request costs money")
-        self.accounts = aws.account_ids(self.config)
+        self.accounts = aws.account_ids(self.config, self.patterns)
 
     def _start_gateway(self, logs: Path, say: Say, url: str | None) -> None:
         assert self._directory is not None

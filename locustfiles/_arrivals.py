@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from gateway.settings import Burst, ConfigError, Constant, Phases, Poisson, Ramp, Steps, Trace, Traffic
 
@@ -102,27 +103,32 @@ def length_s(traffic: Traffic) -> float:
 def read_trace(path: Path) -> Iterator[float]:
     """The column `seconds` of a CSV file. Raises ConfigError naming the line that is no ascending number."""
     try:
-        file = path.open(newline="", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: the trace cannot be read: {error.strerror}") from None
-    with file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        if header != ["seconds"]:
-            raise ConfigError(f"{path}:1: a trace has one column, headed `seconds`, and this is {','.join(header)!r}")
-        previous = 0.0
-        for row in rows:
-            try:
-                (cell,) = row
-                at = float(cell)
-            except ValueError:
-                raise ConfigError(f"{path}:{rows.line_num}: {','.join(row)!r} is not one number of seconds") from None
-            if not math.isfinite(at) or at < previous:
-                raise ConfigError(
-                    f"{path}:{rows.line_num}: {cell} comes after {previous:g}; a trace ascends from 0. Sort it."
-                )
-            previous = at
-            yield at
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield from _ascending(path, csv.reader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: the trace cannot be read: {problem}") from None
+
+
+def _ascending(path: Path, rows: Any) -> Iterator[float]:
+    header: list[str] = next(rows, [])
+    if header != ["seconds"]:
+        raise ConfigError(f"{path}:1: a trace has one column, headed `seconds`, and this is {','.join(header)!r}")
+    previous = 0.0
+    for row in rows:
+        if not row:
+            raise ConfigError(f"{path}:{rows.line_num}: is empty; a trace has no gaps. Remove the line.")
+        try:
+            (cell,) = row
+            at = float(cell)
+        except ValueError:
+            raise ConfigError(f"{path}:{rows.line_num}: {','.join(row)!r} is not one number of seconds") from None
+        if not math.isfinite(at) or at < previous:
+            raise ConfigError(
+                f"{path}:{rows.line_num}: {cell} comes after {previous:g}; a trace ascends from 0. Sort it."
+            )
+        previous = at
+        yield at
 
 
 def check_trace(traffic: Traffic) -> None:

@@ -137,12 +137,16 @@ def _tenant(
         known = ", ".join(sorted(consumer.traffic))
         raise ConfigError(f"--traffic {traffic}: {where} has no traffic of that name (it has: {known}).")
     chosen = consumer.traffic[traffic]
-    check_trace(chosen)
+    prompt = consumer.prompt or patterns.prompt
+    try:
+        check_trace(chosen)
+        prompts = messages(prompt)
+    except ConfigError as error:
+        raise ConfigError(f"{str(error).rstrip('.')}. It is named in {where}.") from None
     route = consumer.route or pattern.route
     entry = config.groups.get(consumer.model or "", [None])[0]
     direct_model = entry.bedrock_model_id if entry else consumer.model or config.cris.model_id
     direct_profile = consumer.profile or (entry.litellm_params.aws_profile_name if entry else None)
-    prompt = consumer.prompt or patterns.prompt
     return Tenant(
         pattern=pattern_name,
         name=name,
@@ -157,7 +161,7 @@ def _tenant(
         stream=consumer.stream,
         max_tokens=_range(prompt.max_tokens),
         words=None if prompt.words is None else _range(prompt.words),
-        prompts=messages(prompt),
+        prompts=prompts,
         traffic=chosen.model_dump(),
     )
 
@@ -179,7 +183,7 @@ def messages(prompt: Prompt) -> tuple[list[dict[str, Any]], ...]:
         return ([{"role": "user", "content": prompt.text}],)
     path = Path(prompt.file or "")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold line ends of other kinds
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the prompts cannot be read: {error}") from None
     found = []

@@ -66,6 +66,7 @@ def test_a_dollar_in_a_key_is_a_dollar(tmp_path):
     [
         ({"LITELLM_MASTER_KEY": "secret"}, "LITELLM_MASTER_KEY: must start with 'sk-'"),
         ({"LITELLM_MASTER_KEY": "sk-same", "CONSUMER_A_KEY": "sk-same"}, "is the same key as LITELLM_MASTER_KEY"),
+        ({"CONSUMER_A_KEY": "sk-a\nsk-b"}, "CONSUMER_A_KEY: holds a space, a line end or another character that no"),
     ],
 )
 def test_unusable_keys_are_told_by_name_only(tmp_path, environment, says):
@@ -73,6 +74,12 @@ def test_unusable_keys_are_told_by_name_only(tmp_path, environment, says):
         find_or_make(NAMES, environment, tmp_path / ".env")
     assert says in str(caught.value)
     assert not any(key in str(caught.value).replace("the same key", "") for key in environment.values())
+
+
+def test_a_file_of_keys_that_is_no_text_is_told(tmp_path):
+    (tmp_path / ".env").write_bytes(b"CONSUMER_A_KEY=\xff\n")
+    with pytest.raises(ConfigError, match=r"\.env: the keys .* cannot be used: it is not UTF-8"):
+        find_or_make(NAMES, {}, tmp_path / ".env")
 
 
 def test_a_place_that_cannot_hold_keys_is_told(tmp_path):

@@ -74,7 +74,17 @@ BAD_PATTERNS = [
     ("kind: burst, requests: 10", "kind: burst, request: 10", "request: is not a known key; did you mean 'requests'?"),
     ("kind: burst, requests: 10", "kind: burst, requests: 1, evry_s: 5", "evry_s: is not a known key; did you mean"),
     ("kind: burst, requests: 10", "kind: ramp, from_per_s: 0, to_per_s: 0, duration_s: 5", "would send nothing"),
-    ("kind: burst, requests: 10", "kind: steps, steps: []", "steps: list should have at least 1 item"),
+    ("kind: burst, requests: 10", "kind: steps, steps: []", "steps: must not be empty"),
+    (
+        "kind: burst, requests: 10",
+        "kind: steps, steps: [{rate_per_s: 1, durations_s: 2}]",
+        "steps[0].durations_s: is not a known key; did you mean 'duration_s'?",
+    ),
+    ("    title: Fallback", "    title: 111111111111", "title: must be a text, not 111111111111: write it in quotes"),
+    ("key: CONSUMER_A_KEY", "key: sk-a-key-1234", "key: must name an environment variable that holds the key, such as"),
+    ("key: CONSUMER_A_KEY", "key: ''", "key: must name an environment variable that holds the key, such as"),
+    ("seed: 1", "seed: 1\nseed: 2", "seed: stands here twice; the first is in line"),
+    ("      account-two:\n", "      account-one:\n", "consumers.account-one: stands here twice; the first is in line"),
     ("  max_tokens: 64", "  max_tokens: 0", "prompt.max_tokens: input should be greater than or equal to 1, not 0"),
     ("  max_tokens: 64", "  max_tokens: {min: 9, max: 5}", "prompt.max_tokens.max: is 5, below min, which is 9"),
     ("  max_tokens: 64", "  max_tokens: {min: 9}", "prompt.max_tokens.max: is missing"),
@@ -121,12 +131,22 @@ def test_one_wrong_value_is_told_with_its_line(tmp_path, shipped, model, good, b
         ("", ": must hold keys and values, and holds nothing"),
         ("- 1\n", ": must hold keys and values, and holds a list"),
         ("hello", ": must hold keys and values, and holds a text"),
+        ("aws: {a: 1, a: 2}\n", ":1: aws.a: stands here twice; the first is in line 1. Remove or rename one."),
+        ("a:\n- {b: 1}\n- b: 1\n  b: 2\n", ":4: a[1].b: stands here twice; the first is in line 3."),
     ],
 )
 def test_what_is_no_mapping_in_yaml_is_told(tmp_path, text, says):
     message = refused(tmp_path / "bad.yaml", text, Config)
     assert message.startswith(str(tmp_path / "bad.yaml"))
     assert says in message
+
+
+def test_anchors_and_merged_keys_are_no_repetition(tmp_path):
+    path = tmp_path / "patterns.yaml"
+    burst = "demo: {kind: burst, requests: 10}"
+    assert burst in PATTERNS
+    path.write_text(PATTERNS.replace(burst, "demo: {<<: &burst {kind: burst, requests: 1}, requests: 10}", 1))
+    assert load(path, Patterns) == load(CONFIG_DIR / "patterns.yaml", Patterns)
 
 
 def test_missing_and_unreadable_files_are_told(tmp_path):

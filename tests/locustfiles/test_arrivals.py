@@ -109,7 +109,8 @@ def test_a_trace_is_replayed(tmp_path: Path) -> None:
     ("content", "line", "says"),
     [
         ("seconds\n1\n0.5\n", 3, "ascends"),
-        ("seconds\n1\n\n2\n", 3, "not one number"),
+        ("seconds\n1\n\n2\n", 3, "has no gaps"),
+        ("seconds\n1\nsoon\n", 3, "not one number"),
         ("seconds\nnan\n", 2, "ascends"),
         ("seconds\n-1\n", 2, "ascends"),
         ("seconds\n1,2\n", 2, "not one number"),
@@ -122,6 +123,20 @@ def test_a_faulty_trace_is_told_with_its_line(tmp_path: Path, content: str, line
     with pytest.raises(ConfigError, match=says) as error:
         check_trace(traffic("trace", file=str(trace)))
     assert f"{trace}:{line}:" in str(error.value)
+
+
+def test_a_trace_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("seconds\n1\n", encoding="utf-8-sig")
+    assert all_of("trace", file=str(trace)) == [1.0]
+
+
+@pytest.mark.parametrize("content", [b"seconds\n\xff\n", b'seconds\n"1\n2\n'], ids=["not UTF-8", "open quote"])
+def test_what_is_no_csv_is_told(tmp_path: Path, content: bytes) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"trace\.csv: the trace cannot be read: "):
+        check_trace(traffic("trace", file=str(trace)))
 
 
 def test_an_empty_or_missing_trace_is_told(tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def test_unknown_consumers_and_traffics_are_told():
     [
         ("seconds\n1\n0.5\n", ":3: 0.5 comes after 1; a trace ascends from 0"),
         ("seconds\n1\nx\n", ":3: 'x' is not one number of seconds"),
-        ("seconds\n1\n\n2\n", ":3: '' is not one number of seconds"),
+        (
+            "seconds\n1\n\n2\n",
+            ":3: is empty; a trace has no gaps. Remove the line. It is named in patterns.cris.consumers.cris.",
+        ),
         ("seconds\n1,2\n", ":2: '1,2' is not one number of seconds"),
         ("seconds\n-1\n", ":2: -1 comes after 0"),
         ("seconds\nnan\n", ":2: nan comes after 0"),
@@ -140,6 +143,13 @@ def test_prompts_from_a_file_are_used_line_by_line(tmp_path):
     first, second = messages(Prompt(file=str(path)))
     assert first == [{"role": "user", "content": "Hi"}]
     assert [message["role"] for message in second] == ["system", "user"]
+
+
+def test_a_prompt_may_hold_any_character(tmp_path):
+    """A line ends with a line feed, and with nothing else that Unicode calls a line's end."""
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('[{"role": "user", "content": "a\u2028b\x85c"}]\n', encoding="utf-8-sig")
+    assert messages(Prompt(file=str(path))) == ([{"role": "user", "content": "a\u2028b\x85c"}],)
 
 
 def test_prompts_that_cannot_be_read_are_told(tmp_path):
