@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 import orjson
@@ -19,7 +20,10 @@ from gateway.embedded_aws.language import Answer, Ask
 from gateway.embedded_aws.wire import AwsError
 
 _MAX_DEPTH = 100  # far beyond any real body, and well below what writing it again takes
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string or a bracket, and only of a bracket the text. Possessive, for a string may have megabytes: what could be
+# taken back is remembered with a hundred bytes for each of its own.
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|([\[\]{}])', re.DOTALL)
+_STEPS = {b"{": 1, b"[": 1, b"}": -1, b"]": -1, b"": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,7 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 def _depth(body: bytes) -> int:
     """How deep brackets go, those inside strings not counted."""
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(body):
-        if bracket in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif bracket in b"}]":
-            depth -= 1
-    return deepest
+    return max(accumulate(_STEPS[bracket] for bracket in _BRACKETS.findall(body)), default=0)
 
 
 def chunk(content: dict[str, Any]) -> Event:
