@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from random import Random
 from typing import Any, Literal
 from zlib import crc32
@@ -35,6 +35,8 @@ _SENTENCE_WORDS = 11
 
 _EXAMPLE_DEPTH = 8
 _EXAMPLE_ITEMS = 8
+_EXAMPLE_CHARACTERS = 256  # of a text
+_EXAMPLE_PIECES = 256  # of so many characters each: members, items and what they hold, of the whole value
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +142,22 @@ def _call(tool: Tool, ask: Ask) -> Answer:
     return Answer(tokens, "tool_use", tool_name=tool.name, tool_input=arguments)
 
 
-def example(schema: Any, text: str, depth: int = 0) -> Any:
+def example(schema: Any, text: str) -> Any:
     """A value that fits a JSON schema's types: strings echo the text, the rest is the least that is valid.
 
     Takes any JSON, as schemas come from outside; what is not understood counts as a string, and what is too deep or
     too long is cut.
     """
+    return _example(schema, text[:_EXAMPLE_CHARACTERS], 0, iter(range(_EXAMPLE_PIECES)))
+
+
+def _example(schema: Any, text: str, depth: int, pieces: Iterator[int]) -> Any:
     if not isinstance(schema, dict) or depth > _EXAMPLE_DEPTH:
         return {}
     if isinstance(enum := schema.get("enum"), list) and enum:
-        return enum[0]
+        return _if_left(pieces, enum[0])
     if "const" in schema:
-        return schema["const"]
+        return _if_left(pieces, schema["const"])
     kind = schema.get("type", "object" if "properties" in schema or depth == 0 else "string")
     if isinstance(kind, list) and kind:
         kind = kind[0]
@@ -161,11 +167,15 @@ def example(schema: Any, text: str, depth: int = 0) -> Any:
             properties = properties if isinstance(properties, dict) else {}
             required = schema.get("required", list(properties))
             names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-            return {name: example(properties.get(name, {}), text, depth + 1) for name in names}
+            return {
+                name: _example(properties.get(name, {}), text, depth + 1, pieces)
+                for name in dict.fromkeys(names)
+                if _if_left(pieces, name) is not None
+            }
         case "array":
             count = schema.get("minItems", 0)
             count = min(count, _EXAMPLE_ITEMS) if isinstance(count, int) else 0
-            return [example(schema.get("items", {}), text, depth + 1) for _ in range(count)]
+            return [_example(schema.get("items", {}), text, depth + 1, pieces) for _ in islice(pieces, count)]
         case "integer" | "number":
             least = schema.get("minimum", 0)
             return least if isinstance(least, int | float) else 0
@@ -174,7 +184,13 @@ def example(schema: Any, text: str, depth: int = 0) -> Any:
         case "null":
             return None
         case _:
-            return text[:256]
+            return text
+
+
+def _if_left(pieces: Iterator[int], value: Any) -> Any:
+    """The value, if as many pieces are left as it is long; they are used up."""
+    needed = 1 + len(json_text(value)) // _EXAMPLE_CHARACTERS
+    return value if len(list(islice(pieces, needed))) == needed else None
 
 
 def json_text(value: Any) -> str:

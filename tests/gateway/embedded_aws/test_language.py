@@ -98,6 +98,36 @@ def test_a_tool_call_is_cut_by_max_tokens_too():
     assert answer(ask("Hi", 2, tool=Tool("f", {"properties": {"a": {}}})), (1, 1)).stop_reason == "max_tokens"
 
 
+def nested(schema, times):
+    for _ in range(times):
+        schema = {"type": "array", "minItems": 8, "items": schema}
+    return schema
+
+
+def objects(required, times):
+    schema = {}
+    for _ in range(times):
+        schema = {"type": "object", "properties": {"a": schema}, "required": required}
+    return schema
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        nested({"type": "boolean"}, 7),
+        nested({"const": "x" * 100_000}, 7),
+        nested({"enum": [["x"] * 10_000]}, 3),
+        objects(["a"] * 200, 5),
+        objects([*"abc", *(f"name-{number}" for number in range(10_000))], 3),
+        nested(objects(["x" * 100_000], 1), 3),
+    ],
+)
+def test_no_schema_makes_a_long_call(schema):
+    called = answer(ask("question " * 100, tool=Tool("f", {"properties": {"p": schema}})), (1, 1))
+    assert len(called.text) < 100_000
+    assert orjson.loads(called.text) == called.tool_input
+
+
 @given(JSON, PROMPT)
 def test_any_json_at_all_may_stand_where_a_schema_should(schema, text):
     assert isinstance(orjson.dumps(example(schema, text)), bytes)
