@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import regex
 
@@ -143,14 +144,16 @@ def _numeric(function: Callable[..., int | float]) -> Callable[..., Value]:
 
     def operator(*values: Value) -> Value:
         numbers = [number(value) for value in values]
-        if None in numbers:
-            return None
-        try:
-            return _bounded(function(*numbers))
-        except (ArithmeticError, ValueError):
-            return None
+        return None if None in numbers else _result(function, *numbers)
 
     return operator
+
+
+def _result(function: Callable[..., int | float], *arguments: Any) -> int | float | None:
+    try:
+        return _bounded(function(*arguments))
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _bounded(result: int | float) -> int | float | None:
@@ -323,33 +326,36 @@ FUNCTIONS: dict[str, Function] = {
 # Aggregates see the distinct values of a group, None left out, and how often each occurs.
 
 Weights = Sequence[int]
+_Pairs = Sequence[tuple[int | float, int]]
 
 
-def _numbers(values: Sequence[Value], weights: Weights) -> list[tuple[int | float, int]]:
+def _numbers(values: Sequence[Value], weights: Weights) -> _Pairs:
     pairs = [(number(value), weight) for value, weight in zip(values, weights, strict=True)]
     return [(numeric, weight) for numeric, weight in pairs if numeric is not None]
 
 
-def _sum(values: Sequence[Value], weights: Weights) -> Value:
-    pairs = _numbers(values, weights)
-    return _bounded(sum(numeric * weight for numeric, weight in pairs)) if pairs else None
+def _of_numbers(function: Callable[[_Pairs], int | float]) -> Callable[[Sequence[Value], Weights], Value]:
+    """Of the numbers among the values, with their weights; None where there is none, or the result is none."""
+
+    def aggregate(values: Sequence[Value], weights: Weights) -> Value:
+        pairs = _numbers(values, weights)
+        return _result(function, pairs) if pairs else None
+
+    return aggregate
 
 
-def _average(values: Sequence[Value], weights: Weights) -> float | None:
-    pairs = _numbers(values, weights)
-    if not pairs:
-        return None
-    return sum(numeric * weight for numeric, weight in pairs) / sum(weight for _, weight in pairs)
+def _sum(pairs: _Pairs) -> int | float:
+    return sum(numeric * weight for numeric, weight in pairs)
 
 
-def _deviation(values: Sequence[Value], weights: Weights) -> Value:
+def _average(pairs: _Pairs) -> float:
+    return _sum(pairs) / sum(weight for _, weight in pairs)
+
+
+def _deviation(pairs: _Pairs) -> float:
     """Of the population; which one AWS means is not documented."""
-    mean = _average(values, weights)
-    if mean is None:
-        return None
-    pairs = _numbers(values, weights)
-    squares = sum((numeric - mean) ** 2 * weight for numeric, weight in pairs)
-    return math.sqrt(squares / sum(weight for _, weight in pairs))
+    mean = _average(pairs)
+    return math.sqrt(_average([((numeric - mean) ** 2, weight) for numeric, weight in pairs]))
 
 
 def _extreme(pick: Callable[..., Value]) -> Callable[[Sequence[Value], Weights], Value]:
@@ -392,11 +398,11 @@ class Aggregate:
 AGGREGATES: dict[str, Aggregate] = {
     "count": Aggregate(lambda values, weights: sum(weights), 0, 1),
     "count_distinct": Aggregate(_count_distinct),
-    "sum": Aggregate(_sum),
-    "avg": Aggregate(_average),
+    "sum": Aggregate(_of_numbers(_sum)),
+    "avg": Aggregate(_of_numbers(_average)),
     "min": Aggregate(_extreme(min)),
     "max": Aggregate(_extreme(max)),
-    "stddev": Aggregate(_deviation),
+    "stddev": Aggregate(_of_numbers(_deviation)),
     "pct": Aggregate(percentile, 2, 2),
     # The value of the oldest and of the newest event; of the smallest and of the greatest in sort order.
     "earliest": Aggregate(lambda values, weights: values[0] if values else None),

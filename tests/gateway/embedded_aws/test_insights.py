@@ -162,6 +162,13 @@ def test_stddev_is_of_the_population():
     assert rows("stats stddev(ms)", event(0, ms=10), event(1, ms=20)) == [("5",)]
 
 
+def test_aggregates_beyond_all_numbers_have_no_value():
+    events = [event(number, large=large, ms=1) for number, large in enumerate((1e300, 1.7e308, 1.7e308, -1e300))]
+    query = "stats sum(large), avg(large), stddev(large), avg(ms)"
+    assert rows(query, *events) == [(None, None, None, "1")]
+    assert rows("stats avg(large), stddev(large)", events[0], events[3]) == [("0", None)]
+
+
 def test_a_second_stats_works_on_the_first():
     query = "stats count(*) as n by region | stats max(n) as most, count(*) as regions"
     assert rows(query, *THREE) == [("2", "2")]
