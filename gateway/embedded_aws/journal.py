@@ -1,9 +1,13 @@
 """The model invocation log: what CloudWatch Logs holds, by account, source Region and log group.
 
 Appending is on the path of every invocation, so it takes microseconds: a record is serialised, its scalar members are
-noted, and every BLOCK records these become columns, which is what queries read. A block, once full, never changes.
-The oldest blocks move to two files in `directory` when the records in memory exceed `in_memory_bytes`; none is lost.
-What stays in memory of a record on disk is its time, delivery time and length: 20 bytes.
+noted, and every BLOCK records of a log group these become columns, which is what queries read. A block, once full,
+never changes. When all that is in memory exceeds `in_memory_bytes`, the oldest blocks move to two files in `directory`;
+if none is full, as with very many log groups, those begun first are made into one. None is lost.
+
+What stays in memory of a record on disk is its time, delivery time and length: 20 bytes; of a block 5 kB, for 256
+records or more on average; and of a log group in a block that it shares, some 40 bytes. So it is less than 100 bytes a
+record however many log groups there are, beside the half kilobyte that each log group itself takes, once.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ import os
 from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -31,6 +35,7 @@ LOG_STREAM = "aws/bedrock/modelinvocations"
 FIELDS_MAX = 200  # of one JSON event, in document order, are extracted; the rest cannot be queried
 
 BLOCK = 512  # records: small enough that closing one does not hold up the event loop (about 1 ms)
+_ROW_BYTES = 1_000  # what a record takes beside its line, about, until its block is closed
 
 # The members that become columns: all scalars of a record but those inside the bodies, and the response's own
 # figures. Other fields are read from the records themselves when a query asks for them.
@@ -73,33 +78,32 @@ class Journal:
         self._columns = _File(directory / "journal.columns")
         self._in_memory_bytes = in_memory_bytes
         self._spill_above = in_memory_bytes
-        self._bytes = 0  # of records in memory
-        self._blocks: dict[LogGroup, list[Block]] = {}  # full ones, oldest first
-        self._open: dict[LogGroup, _OpenBlock] = {}
-        self._oldest: deque[_OpenBlock | Block] = deque()  # those in memory, in the order they were begun
+        self._bytes = 0  # in memory
+        self._groups: dict[LogGroup, LogGroup] = {}  # so that each is kept once
+        self._blocks: dict[LogGroup, list[Block]] = {}  # closed ones, oldest first
+        self._open: dict[LogGroup, _OpenBlock] = {}  # in the order they were begun
+        self._in_memory: deque[Block] = deque()  # closed ones, oldest first
         self._stored_bytes: Counter[LogGroup] = Counter()
         self._counts: Counter[LogGroup] = Counter()
         self._lost = 0
 
-    def append(
-        self, account_id: str, region: str, log_group: str, record: dict[str, Any], deliver_at: float | None
-    ) -> None:
-        """`record` is a ModelInvocationLog. From `deliver_at` (epoch seconds) on queries see it; None or inf: never."""
-        if deliver_at is None or deliver_at == math.inf:
+    def append(self, account_id: str, region: str, log_group: str, record: dict[str, Any], deliver_at: float) -> None:
+        """`record` is a ModelInvocationLog. From `deliver_at` (epoch seconds) on queries see it; inf: never."""
+        if deliver_at == math.inf:
             self._lost += 1
             return
         group = LogGroup(account_id, region, log_group)
         block = self._open.get(group)
         if block is None:
+            group = self._groups.setdefault(group, group)
             block = self._open[group] = _OpenBlock(group, self._counts[group])
-            self._oldest.append(block)
-        line = orjson.dumps(record)
+        line = orjson.dumps(record) + b"\n"  # also a copy, for what orjson makes takes up 4 kB however short it is
         block.add(line, record, deliver_at)
-        self._bytes += len(line)
-        self._stored_bytes[group] += len(line)
+        self._bytes += len(line) + _ROW_BYTES
+        self._stored_bytes[group] += len(line) - 1
         self._counts[group] += 1
         if len(block.lines) >= BLOCK:
-            self._close_block(block)
+            self._close([block])
         if self._bytes > self._spill_above:
             self._spill()
 
@@ -108,9 +112,9 @@ class Journal:
         not change when records are appended or delivered later."""
         blocks: list[Block] = []
         for group in log_groups:
-            blocks += self._blocks.get(group, ())
+            blocks += [block.of(group) for block in self._blocks.get(group, ())]
             if group in self._open:
-                blocks.append(self._open[group].closed())
+                blocks.append(_closed([self._open[group]]))
         return Events(blocks, start_ms, end_ms, self._clock())
 
     def stored_bytes(self, log_group: LogGroup) -> int:
@@ -130,26 +134,42 @@ class Journal:
         self._records.close()
         self._columns.close()
 
-    def _close_block(self, block: _OpenBlock) -> Block:
-        closed = block.closed()
-        self._blocks.setdefault(block.group, []).append(closed)
-        self._oldest[self._oldest.index(block)] = closed
-        del self._open[block.group]
-        return closed
+    def _close(self, open_blocks: Sequence[_OpenBlock]) -> None:
+        """Makes them one block."""
+        block = _closed(open_blocks)
+        for part in open_blocks:
+            self._blocks.setdefault(part.group, []).append(block)
+            del self._open[part.group]
+            self._bytes -= sum(map(len, part.lines)) + _ROW_BYTES * len(part.lines)
+        self._in_memory.append(block)
+        self._bytes += block.store.packed_bytes
+
+    def _begun_first(self) -> list[_OpenBlock]:
+        """As many open blocks as make a full one."""
+        chosen: list[_OpenBlock] = []
+        records = 0
+        for block in self._open.values():
+            records += len(block.lines)
+            if chosen and records > BLOCK:
+                break
+            chosen.append(block)
+        return chosen
 
     def _spill(self) -> None:
         while self._bytes > self._in_memory_bytes:
-            oldest = self._oldest[0]
-            block = self._close_block(oldest) if isinstance(oldest, _OpenBlock) else oldest
+            if not self._in_memory:
+                self._close(self._begun_first())
+            block = self._in_memory[0]
+            packed_bytes = block.store.packed_bytes
             try:
-                block.store = block.store.moved_to(self._records, self._columns, block.sizes)
+                block.store = block.store.moved_to(self._records, self._columns)
             except OSError as error:
                 # Nothing is lost by keeping it; try again when there is some more to write.
                 logger.error("The journal stays in memory: cannot write to %s: %s", self._records.path, error)
                 self._spill_above = self._bytes + self._in_memory_bytes // 8
                 return
-            self._oldest.popleft()
-            self._bytes -= int(block.sizes.sum())
+            self._in_memory.popleft()
+            self._bytes -= packed_bytes
         self._spill_above = self._in_memory_bytes
 
 
@@ -186,76 +206,116 @@ class _Codes(NamedTuple):
     values: Sequence[Value]
 
 
-class _Store(Protocol):
-    def lines(self) -> Sequence[bytes]: ...
-
-    def column(self, name: str) -> _Codes | None: ...
-
-    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store: ...
+class _Source(Protocol):
+    def read(self, offset: int, length: int) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _InMemory:
-    records: Sequence[bytes]
-    columns: Mapping[str, _Codes]
+class _Memory(NamedTuple):
+    data: bytes
 
-    def lines(self) -> Sequence[bytes]:
-        return self.records
-
-    def column(self, name: str) -> _Codes | None:
-        return self.columns.get(name)
-
-    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store:
-        start = records.append(b"".join(line + b"\n" for line in self.records))
-        packed = bytearray()
-        places = {}
-        for name, (codes, values) in self.columns.items():
-            printed = orjson.dumps(values)
-            places[name] = (len(packed), len(printed))
-            packed += codes.tobytes() + printed
-        return _OnDisk(records, start, sizes, columns, columns.append(bytes(packed)), places)
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
 
 
 @dataclass(frozen=True, slots=True)
-class _OnDisk:
-    records: _File
+class _Store:
+    """Lines and columns of a block, packed, in memory as on disk; or those of a part of it."""
+
+    records: _Source
     records_start: int
     sizes: _Sizes
-    columns: _File
+    columns: _Source
     columns_start: int
     places: Mapping[str, tuple[int, int]]  # column → (offset of its codes, length of its values, which follow)
+    packed_bytes: int  # of the whole block
+    packed_rows: int
+    first_row: int = 0
 
     def lines(self) -> Sequence[bytes]:
-        ends = np.cumsum(self.sizes + 1).tolist()
-        data = self.records.read(self.records_start, ends[-1])
-        return [data[start : end - 1] for start, end in pairwise([0, *ends])]
+        return self.records.read(self.records_start, self._records_bytes()).split(b"\n")[:-1]
 
     def column(self, name: str) -> _Codes | None:
         if name not in self.places:
             return None
         offset, length = self.places[name]
-        codes_bytes = 2 * len(self.sizes)
+        codes_bytes = 2 * self.packed_rows
         data = self.columns.read(self.columns_start + offset, codes_bytes + length)
-        return _Codes(np.frombuffer(data[:codes_bytes], dtype=np.uint16), orjson.loads(data[codes_bytes:]))
+        codes, values = np.frombuffer(data[:codes_bytes], dtype=np.uint16), orjson.loads(data[codes_bytes:])
+        if len(self.sizes) == self.packed_rows:
+            return _Codes(codes, values)
+        own, renumbered = np.unique(codes[self.first_row : self.first_row + len(self.sizes)], return_inverse=True)
+        return _Codes(renumbered.astype(np.uint16), [values[code] for code in own.tolist()])
 
-    def moved_to(self, records: _File, columns: _File, sizes: _Sizes) -> _Store:
-        return self
+    def part(self, start: int, end: int) -> _Store:
+        records_start = self.records_start + int(self.sizes[:start].sum()) + start
+        return replace(self, records_start=records_start, sizes=self.sizes[start:end], first_row=start)
+
+    def moved_to(self, records: _File, columns: _File) -> _Store:
+        lines = self.records.read(self.records_start, self._records_bytes())
+        packed = self.columns.read(self.columns_start, self.packed_bytes - len(lines))
+        return replace(
+            self,
+            records=records,
+            records_start=records.append(lines),
+            columns=columns,
+            columns_start=columns.append(packed),
+        )
+
+    def _records_bytes(self) -> int:
+        return int(self.sizes.sum()) + len(self.sizes)  # each has its line end
+
+
+def _packed(lines: Sequence[bytes], columns: Mapping[str, _Codes]) -> _Store:
+    records, packed = b"".join(lines), bytearray()
+    places = {}
+    for name, (codes, values) in columns.items():
+        printed = orjson.dumps(values)
+        places[name] = (len(packed), len(printed))
+        packed += codes.tobytes() + printed
+    return _Store(
+        _Memory(records),
+        0,
+        np.fromiter((len(line) - 1 for line in lines), dtype=np.uint32),
+        _Memory(bytes(packed)),
+        0,
+        places,
+        packed_bytes=len(records) + len(packed),
+        packed_rows=len(lines),
+    )
 
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Consecutive events of a log group. Only where they are kept ever changes, in one assignment."""
+    """Consecutive events of a log group, or those of several, one group after the other. Only where they are kept ever
+    changes, in one assignment."""
 
-    group: LogGroup
-    first: int  # the number of its first event within the log group
+    groups: Sequence[LogGroup]
+    firsts: Sequence[int]  # the number of each group's first event within it
+    bounds: Sequence[int]  # where the events of each group begin, and where the last ones end
     times_ms: Index
     deliver_at: npt.NDArray[np.float64]
-    sizes: _Sizes
     store: _Store
     span_ms: tuple[int, int]  # of the times, both inclusive
 
     def __len__(self) -> int:
         return len(self.times_ms)
+
+    def of(self, group: LogGroup) -> Block:
+        """The group's events alone."""
+        if len(self.groups) == 1:
+            return self
+        place = self.groups.index(group)
+        start, end = self.bounds[place], self.bounds[place + 1]
+        times_ms = self.times_ms[start:end]
+        return Block(
+            (group,),
+            (self.firsts[place],),
+            (0, end - start),
+            times_ms,
+            self.deliver_at[start:end],
+            self.store.part(start, end),
+            (int(times_ms.min()), int(times_ms.max())),
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -273,22 +333,23 @@ class _OpenBlock:
         self.rows.append(row)
         self.deliver_at.append(deliver_at)
 
-    def closed(self) -> Block:
-        *scalars, metadata = zip(*self.rows, strict=True)
-        columns = {name: _encode(values) for name, values in zip(_COLUMNS, scalars, strict=True)}
-        for key in dict.fromkeys(key for entry in metadata for key in entry):
-            columns[_METADATA + key] = _encode([entry.get(key) for entry in metadata])
-        times = columns["timestamp"]
-        milliseconds = [_milliseconds(value) for value in times.values]
-        return Block(
-            self.group,
-            self.first,
-            np.array(milliseconds, dtype=np.int64)[times.codes],
-            np.array(self.deliver_at),
-            np.fromiter(map(len, self.lines), dtype=np.uint32),
-            _InMemory(tuple(self.lines), columns),
-            (min(milliseconds), max(milliseconds)),
-        )
+
+def _closed(parts: Sequence[_OpenBlock]) -> Block:
+    *scalars, metadata = zip(*chain.from_iterable(part.rows for part in parts), strict=True)
+    columns = {name: _encode(values) for name, values in zip(_COLUMNS, scalars, strict=True)}
+    for key in dict.fromkeys(key for entry in metadata for key in entry):
+        columns[_METADATA + key] = _encode([entry.get(key) for entry in metadata])
+    times = columns["timestamp"]
+    milliseconds = [_milliseconds(value) for value in times.values]
+    return Block(
+        tuple(part.group for part in parts),
+        array("q", (part.first for part in parts)),
+        array("q", accumulate((len(part.lines) for part in parts), initial=0)),
+        np.array(milliseconds, dtype=np.int64)[times.codes],
+        np.concatenate([part.deliver_at for part in parts]),
+        _packed([line for part in parts for line in part.lines], columns),
+        (min(milliseconds), max(milliseconds)),
+    )
 
 
 def flatten(record: dict[str, Any]) -> dict[str, Value]:
@@ -351,7 +412,7 @@ def _milliseconds(timestamp: Value) -> int:
 
 
 class Events:
-    """Some events of the journal, as columns: a `Source` of queries.
+    """Some events of the journal, as columns: a `Source` of queries. Each of the blocks is of one log group.
 
     An event's number is its place in the blocks, one after the other.
     """
@@ -381,7 +442,7 @@ class Events:
         ]
 
     def bytes_of(self, rows: Index) -> int:
-        return int(self._joined(lambda block: block.sizes)[rows].sum())
+        return int(self._joined(lambda block: block.store.sizes)[rows].sum())
 
     def _column(self, name: str) -> Column | None:
         """The field of all events of these blocks; None if it is in no column but in the records."""
@@ -394,7 +455,7 @@ class Events:
         if name == "@logStream":
             return _merged(_constant(block, LOG_STREAM) for block in self._blocks)
         if name == "@log":
-            return _merged(_constant(block, f"{block.group.account_id}:{block.group.name}") for block in self._blocks)
+            return _merged(_constant(block, _log(block.groups[0])) for block in self._blocks)
         if name in _COLUMNS or name.startswith(_METADATA):
             return _merged(block.store.column(name) or _constant(block, None) for block in self._blocks)
         return None
@@ -408,7 +469,7 @@ class Events:
             lines = block.store.lines() if names != ["@ptr"] else ()
             for place, position in zip(places.tolist(), (rows[places] - self._starts[number]).tolist(), strict=True):
                 if "@ptr" in values:
-                    values["@ptr"][place] = _pointer(block.group, block.first + position)
+                    values["@ptr"][place] = _pointer(block.groups[0], block.firsts[0] + position)
                 if "@message" in values:
                     values["@message"][place] = lines[position].decode()
                 if fields:
@@ -449,6 +510,10 @@ def _merged(parts: Iterable[_Codes]) -> Column:
             renumbered = np.array([numbers[value] for value in own], dtype=np.int64)
         merged.append(renumbered[codes])
     return Column(np.concatenate(merged), values)
+
+
+def _log(group: LogGroup) -> str:
+    return f"{group.account_id}:{group.name}"
 
 
 def _pointer(group: LogGroup, number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import resource
 import stat
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def small(tmp_path: Path):
     journal.close()
 
 
-def append(journal: Journal, *records: dict[str, Any], group: LogGroup = GROUP, deliver_at: float | None = 0.0) -> None:
+def append(journal: Journal, *records: dict[str, Any], group: LogGroup = GROUP, deliver_at: float = 0.0) -> None:
     for entry in records:
         journal.append(*group, entry, deliver_at)
 
@@ -118,7 +119,7 @@ def test_the_bounds_of_the_time_range_are_inclusive(journal: Journal):
 
 def test_an_event_is_seen_from_the_moment_of_its_delivery_and_never_if_it_is_lost(journal: Journal):
     append(journal, record(1), deliver_at=TEN + 2.0)
-    append(journal, record(2), deliver_at=None)
+    append(journal, record(2), deliver_at=math.inf)
     append(journal, record(3), deliver_at=math.inf)
     assert ids(ask(journal, "fields requestId", now=TEN + 1.99)) == []
     assert ids(ask(journal, "fields requestId", now=TEN + 2.0)) == ["id-1"]
@@ -197,6 +198,39 @@ def test_many_small_log_groups_stay_within_the_bound_too(small: Journal):
             assert small.stats()["bytes_in_memory"] <= SMALL
     for group in groups:
         assert ids(ask(small, "fields requestId", groups=[group])) == ["id-3", "id-2", "id-1", "id-0"]
+
+
+def test_log_groups_that_share_a_block_are_told_apart(journal: Journal, small: Journal):
+    groups = [GROUP._replace(account_id=f"{number:012d}") for number in range(7)]
+    for number in range(90):
+        for own in (journal, small):
+            append(own, record(number, accountId=groups[number % 7].account_id), group=groups[number % 7])
+    assert small.stats()["bytes_on_disk"] > 0 == journal.stats()["bytes_on_disk"]
+    for query in (
+        "fields @timestamp, @message, @log, requestId, errorCode, requestMetadata.run | sort requestId | limit 100",
+        "stats count(*), count_distinct(requestId), sum(input.inputTokenCount) by accountId",
+    ):
+        for some in (groups[:1], groups[2:4], groups):
+            assert ask(small, query, groups=some) == ask(journal, query, groups=some)
+
+
+def test_it_takes_the_memory_that_it_says(tmp_path: Path):
+    def grown(journal: Journal, records: int, groups: int) -> int:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(records):
+            append(journal, record(number), group=GROUP._replace(account_id=names[number % groups]))
+        return tracemalloc.get_traced_memory()[0] - before
+
+    names, bound = [f"{number:012d}" for number in range(1_000)], 1 << 19
+    tracemalloc.start()
+    try:
+        for groups in (1, 1_000):
+            journal = Journal(tmp_path, clock, in_memory_bytes=bound)
+            assert grown(journal, 2_000, groups) < bound * 5 // 4 + 1_000 * groups + 100 * 2_000
+            assert grown(journal, 3_000, groups) < 100 * 3_000
+            journal.close()
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_full_disk_loses_nothing(small: Journal, caplog: pytest.LogCaptureFixture):
