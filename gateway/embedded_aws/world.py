@@ -255,7 +255,7 @@ class World:
         caller = attempt.caller
         delays = [delay for fault in attempt.faults if (delay := fault.log_delay_s()) is not None]
         deliver_at = now + self.settings.invocation_logging.delivery_delay_s + sum(delays)
-        if self._accounts[caller.account_id].logging and math.isfinite(deliver_at):
+        if self._accounts[caller.account_id].logging:
             self._journal.append(
                 caller.account_id, caller.region, self.settings.invocation_logging.log_group, entry, deliver_at
             )

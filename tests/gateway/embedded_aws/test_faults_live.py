@@ -161,10 +161,13 @@ def test_a_stream_shorter_than_the_cut_is_whole(aws):
     assert "metadata" in events[-1]
 
 
-def test_lost_logs_never_come(aws, ask):
+def test_lost_logs_never_come_and_are_counted(aws, ask):
+    before = aws.admin("journal/stats")[1]
     with aws.fault(kind="lost_logs"):
         lost = ask()["ResponseMetadata"]["RequestId"]
     kept = ask()["ResponseMetadata"]["RequestId"]
+    stats = aws.admin("journal/stats")[1]
+    assert (stats["lost"], stats["records"]) == (before["lost"] + 1, before["records"] + 1)
     ids = {row["requestId"] for row in aws.records(query="fields requestId")}
     assert kept in ids
     assert lost not in ids

@@ -1,5 +1,6 @@
 """The world on injected time: Regions, quotas, latencies and the journal, without HTTP."""
 
+import math
 from collections import Counter
 from statistics import median
 
@@ -268,10 +269,21 @@ def test_faults_of_the_logs():
     fixture = Fixture(faults=[slow, {"kind": "lost_logs", "account": "222222222222"}])
     fixture.ask()
     fixture.ask(account="222222222222")
-    assert [entry[4] for entry in fixture.journal.entries] == [NOON + 302]
+    assert [entry[4] for entry in fixture.journal.entries] == [NOON + 302, math.inf]
 
 
 def test_logs_are_lost_in_the_share_that_was_asked_for():
     fixture = Fixture(faults=[{"kind": "lost_logs", "share": 0.3}])
     fixture.regions(2_000)
-    assert len(fixture.journal.entries) == pytest.approx(1_400, abs=80)
+    assert sum(entry[4] < math.inf for entry in fixture.journal.entries) == pytest.approx(1_400, abs=80)
+
+
+# --- faults -----------------------------------------------------------------------------------------------------
+
+
+def test_a_posted_fault_is_checked_without_making_the_accounts_anew(monkeypatch):
+    world = Fixture(account_template={"count": 3}).world
+    monkeypatch.setattr(AccountTemplate, "accounts", None)
+    world.check_fault(Fault(account="300000000003", model=SONNET))
+    with pytest.raises(ValueError, match="there is no account '300000000004'; did you mean"):
+        world.check_fault(Fault(account="300000000004"))
