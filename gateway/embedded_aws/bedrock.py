@@ -22,7 +22,7 @@ from gateway.embedded_aws.turns import Turns
 from gateway.embedded_aws.wire import AwsError, Caller, Frames, Request, Response
 from gateway.embedded_aws.world import Attempt, Invocation, World
 
-# The last part of a path: its operation.
+_MODELS = "/model/"  # how the path of each operation begins; its last part:
 OPERATIONS = {
     "converse": "Converse",
     "converse-stream": "ConverseStream",
@@ -128,9 +128,9 @@ class Bedrock:
 
 def _route(request: Request) -> tuple[str, str]:
     """Model identifier and operation. The identifier comes percent-encoded from SDKs, and raw from others."""
-    identifier, _, verb = request.path.removeprefix("/model/").rpartition("/")
+    identifier, _, verb = request.path.removeprefix(_MODELS).rpartition("/")
     operation = OPERATIONS.get(verb)
-    if operation is None or not identifier or request.method != "POST":
+    if operation is None or not identifier or not request.path.startswith(_MODELS) or request.method != "POST":
         raise AwsError(404, "UnknownOperationException", "")
     return unquote(identifier), operation
 

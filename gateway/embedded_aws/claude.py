@@ -121,6 +121,9 @@ def _check_tools(content: dict[str, Any]) -> None:
         # Tools of Anthropic's own carry a type instead of a schema.
         if "type" not in tool and not isinstance(tool.get("input_schema"), dict):
             raise invalid(f"tools.{number}.input_schema: Field required")
+    choice = content.get("tool_choice") or {}
+    if choice.get("type") == "tool" and not isinstance(choice.get("name"), str):
+        raise invalid("tool_choice.tool.name: Field required")
 
 
 def _check_messages(messages: list[Any]) -> None:
@@ -186,8 +189,8 @@ def _tool(content: dict[str, Any]) -> Tool | None:
     if not tools or choice.get("type") == "none":
         return None
     if choice.get("type") == "tool":
-        if choice.get("name") not in tools:
-            raise invalid(f"Tool '{choice.get('name')}' not found in provided tools")
+        if choice["name"] not in tools:
+            raise invalid(f"Tool '{choice['name']}' not found in provided tools")
         tool = tools[choice["name"]]
     elif choice.get("type") == "auto" and any(
         block["type"] == "tool_result" for block in _blocks(content["messages"][-1]["content"])

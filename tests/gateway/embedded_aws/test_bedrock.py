@@ -20,6 +20,7 @@ STARTS_WITH_USER = (
     "A conversation must start with a user message. Try again with a conversation that starts with a user message."
 )
 HELLO = [{"role": "user", "content": [{"text": "Hello there"}]}]
+TOOLS = [{"name": "f", "input_schema": {"type": "object"}}]
 WEATHER = {
     "tools": [
         {
@@ -479,6 +480,9 @@ def test_more_tokens_than_the_model_can_give(aws):
         ({"messages": [{"role": "user", "content": ""}]}, "messages: text content blocks must be non-empty"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
         ({"tools": [{}]}, "tools.0.name: Field required"),
+        ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "g"}}, "Tool 'g' not found in provided tools"),
+        ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": ["f"]}}, "tool_choice.tool.name: Field required"),
+        ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": {}}}, "tool_choice.tool.name: Field required"),
         ({"temperature": 2}, "temperature: range: 0..1"),
     ],
 )
@@ -536,7 +540,9 @@ def test_what_aws_says_to_bodies_of_the_wrong_shape(aws, body, code, message):
     assert answer.headers["x-amzn-errortype"] == f"{code}:http://internal.amazon.com/coral/com.amazon.bedrock/"
 
 
-@pytest.mark.parametrize("path", ["/model/x/explode", "/model/converse", "/models", "/model//converse"])
+@pytest.mark.parametrize(
+    "path", ["/model/x/explode", "/model/converse", "/models", "/model//converse", "/foo/converse", f"/{SONNET}/invoke"]
+)
 def test_paths_without_an_operation(aws, path):
     answer = aws.raw(path, {})
     assert answer.status == 404

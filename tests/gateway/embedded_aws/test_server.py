@@ -171,7 +171,7 @@ GOOD = {
     "tools": [
         {"name": "f", "input_schema": {"type": "object"}, "toolSpec": {"name": "f", "inputSchema": {"json": {}}}}
     ],
-    "tool_choice": {"type": "auto"},
+    "tool_choice": {"type": "tool", "name": "f"},
     "inferenceConfig": {"maxTokens": 5, "stopSequences": ["x"]},
     "toolConfig": {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]},
     "requestMetadata": {"run": "r"},
