@@ -211,7 +211,9 @@ class Protocol(HttpToolsProtocol):
 
 
 def _reset(transport: Any) -> None:
-    """Closes with RST instead of FIN: what SO_LINGER with no time to linger means."""
+    """Closes with RST instead of FIN: what SO_LINGER with no time to linger means. A client that left sees neither."""
+    if transport.is_closing():
+        return
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
         duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -1,6 +1,7 @@
 """Faults as clients feel them, started through the admin API."""
 
 import json
+import logging
 import socket
 import time
 
@@ -136,6 +137,28 @@ def test_a_cut_stream_may_end_with_a_reset(aws, caplog):
             list(stream)
     aws.client().converse(modelId=SONNET, messages=HELLO)
     assert caplog.records == []
+
+
+def test_a_client_that_left_before_the_reset_is_no_error(start, caplog):
+    aws = start(latency={"first_token_ms": {"median": 0, "p99": 0}, "per_token_ms": 20})
+    logging.getLogger("uvicorn.error").addHandler(caplog.handler)
+    body = json.dumps({"messages": HELLO}).encode()
+    headers = aws.signed(f"/model/{SONNET}/converse-stream", body)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    host, port = aws.url.removeprefix("http://").split(":")
+    try:
+        with aws.fault(kind="stream_cut", after_tokens=8, reset=True):
+            with socket.create_connection((host, int(port))) as raw:
+                request = f"POST /model/{SONNET}/converse-stream HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n"
+                raw.sendall(request.encode() + body)
+                assert raw.recv(1) == b"H"
+            deadline = time.monotonic() + 10
+            while not aws.admin("journal/stats")[1]["records"] and time.monotonic() < deadline:
+                time.sleep(0.02)
+        assert aws.admin("journal/stats")[1]["records"] == 1
+        assert caplog.records == []
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(caplog.handler)
 
 
 def test_an_error_frame_ends_a_stream_and_is_logged(aws):
