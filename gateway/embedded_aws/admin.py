@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -41,8 +41,7 @@ class Admin:
             case "POST", "faults":
                 return self._add_fault(request)
             case "DELETE", "faults":
-                names = parse_qs(request.query).get("name", [None])
-                return _json({"stopped": sum(self._board.stop(request.received_at, name) for name in names)})
+                return self._stop_faults(request)
             case "GET", "pacing":
                 return _json(self._lateness.summary())
             case "DELETE", "pacing":
@@ -65,6 +64,16 @@ class Admin:
         except ValueError as error:
             return _problem(400, str(error))
         return _json({"name": entry.name, "started_at": entry.starts_at}, 201)
+
+    def _stop_faults(self, request: Request) -> Response:
+        """All of them only if nothing is asked for: a slip in the name of one must not stop the others."""
+        match parse_qsl(request.query, keep_blank_values=True):
+            case []:
+                return _json({"stopped": self._board.stop(request.received_at)})
+            case [("name", name)] if name:
+                stopped = self._board.stop(request.received_at, name)
+                return _json({"stopped": stopped}) if stopped else _problem(404, f"no fault {name!r} is to be stopped")
+        return _problem(400, "faults?name=NAME stops that one, faults all of them; there is no other parameter")
 
 
 def _explain(fault: Any) -> str:

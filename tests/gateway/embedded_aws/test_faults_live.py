@@ -216,6 +216,20 @@ def test_a_fault_that_cannot_be_says_why(aws, fault, problem):
     assert problem in content["error"]
 
 
+def test_only_the_fault_that_is_named_is_stopped(start):
+    aws = start()
+    for name in ("storm", "other"):
+        assert aws.admin("faults", "POST", {"kind": "none", "name": name})[0] == 201
+    for query in ("name=", "name", "nmae=storm", "name=storm&x=1", "name=storm&name=other"):
+        assert aws.admin(f"faults?{query}", "DELETE")[0] == 400
+    assert aws.admin("faults?name=strom", "DELETE")[0] == 404
+    assert [event["state"] for event in aws.admin("faults")[1]] == ["active", "active"]
+    assert aws.admin("faults?name=storm", "DELETE") == (200, {"stopped": 1})
+    assert aws.admin("faults?name=storm", "DELETE")[0] == 404
+    assert [event["state"] for event in aws.admin("faults")[1]] == ["stopped", "active"]
+    assert [aws.admin("faults", "DELETE") for _ in range(2)] == [(200, {"stopped": 1}), (200, {"stopped": 0})]
+
+
 def test_health_names_the_environment_and_no_secret(aws):
     status, health = aws.admin("health")
     assert status == 200
