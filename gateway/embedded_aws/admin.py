@@ -55,7 +55,7 @@ class Admin:
         """Starts at once, or `start_s` after this call."""
         try:
             fault = _FAULT.validate_python(orjson.loads(request.body))
-            self._world.settings.check_fault(fault)
+            self._world.check_fault(fault)
             entry = self._board.add(fault, request.received_at)
         except orjson.JSONDecodeError as error:
             return _problem(400, f"the body is not valid JSON: {error}")

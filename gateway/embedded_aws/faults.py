@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Annotated, Any, Literal
 
@@ -291,7 +292,8 @@ AnyFault = Annotated[
 
 @dataclass(slots=True)
 class Entry:
-    """One fault on the board; `stops_at` is infinite until it is known. Epoch seconds."""
+    """One fault on the board; `stops_at` is infinite until it is known, and before `starts_at` if it was stopped before
+    it began. Epoch seconds."""
 
     name: str
     fault: Fault
@@ -299,9 +301,9 @@ class Entry:
     stops_at: float
 
     def state(self, now: float) -> Literal["scheduled", "active", "stopped"]:
-        if now < self.starts_at:
-            return "scheduled"
-        return "active" if now < self.stops_at else "stopped"
+        if now >= self.stops_at:
+            return "stopped"
+        return "active" if now >= self.starts_at else "scheduled"
 
 
 class FaultBoard:
@@ -316,12 +318,17 @@ class FaultBoard:
             self.add(fault, now)
 
     def add(self, fault: Fault, now: float) -> Entry:
-        """Puts a fault on the timeline, relative to `now`; ValueError if one of its name has not stopped yet."""
-        name = fault.name or f"{fault.kind}-{len(self._entries) + 1}"
-        if any(entry.name == name and entry.state(now) != "stopped" for entry in self._entries):
-            raise ValueError(f"a fault named {name!r} is on the timeline already: stop it first or choose another name")
+        """Puts a fault on the timeline, relative to `now`; ValueError if one of its name is there at the same time."""
         starts_at = now + fault.start_s
         stops_at = math.inf if fault.duration_s is None else starts_at + fault.duration_s
+        names = {entry.name for entry in self._entries}
+        name = fault.name or next(
+            name for number in count(len(self._entries) + 1) if (name := f"{fault.kind}-{number}") not in names
+        )
+        if any(e.name == name and e.starts_at < stops_at and starts_at < e.stops_at for e in self._entries):
+            raise ValueError(
+                f"a fault named {name!r} is on the timeline at that time already: stop it first or choose another name"
+            )
         entry = Entry(name, fault, starts_at, stops_at)
         self._entries.append(entry)
         self._valid_until = -math.inf
@@ -351,14 +358,14 @@ class FaultBoard:
         ]
 
     def events(self, now: float) -> list[dict[str, Any]]:
-        """What was on the timeline: for the admin API and the run folder."""
+        """What was on the timeline: for the admin API and the run folder. `started_at` is None if it never began."""
         return [
             {
                 "name": entry.name,
                 "kind": entry.fault.kind,
                 "scope": _scope(entry.fault),
                 "state": entry.state(now),
-                "started_at": entry.starts_at,
+                "started_at": entry.starts_at if entry.starts_at < entry.stops_at else None,
                 "stopped_at": entry.stops_at if entry.state(now) == "stopped" else None,
             }
             for entry in self._entries

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from random import Random
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gateway import inference_profiles
-from gateway.embedded_aws.faults import AnyFault, Fault
+from gateway.config_file import At
+from gateway.embedded_aws.faults import AnyFault, Fault, FaultBoard
 from gateway.embedded_aws.quotas import Limits, WindowKind
 from gateway.inference_profiles import COMMERCIAL_REGIONS
 from gateway.settings import Count, Positive, Seconds, Strict
@@ -101,7 +104,10 @@ class LogQueries(Strict):
     scheduled_s: Seconds = 0.05
     running_s: Seconds = 0.15
     concurrent_queries: Count = 100
-    requests_per_s: dict[str, Count] = Field(default_factory=lambda: {"GetQueryResults": 10, "DescribeLogGroups": 10})
+    # One that is left out of it has no limit.
+    requests_per_s: dict[Literal["GetQueryResults", "DescribeLogGroups"], Count] = Field(
+        default={"GetQueryResults": 10, "DescribeLogGroups": 10}
+    )
 
 
 class Account(Strict):
@@ -184,9 +190,15 @@ class Embedded(Strict):
     @classmethod
     def _roles(cls, roles: list[Role], info: ValidationInfo) -> list[Role]:
         accounts = _accounts_of(info.data)
-        for role in roles:
-            _check_known("account", role.account, {account.id for account in accounts})
-            _check_known("profile", role.trusted, {account.profile for account in accounts})
+        ids, profiles = {account.id for account in accounts}, {account.profile for account in accounts}
+        there: set[tuple[str, str]] = set()
+        for number, role in enumerate(roles):
+            _check_known("account", role.account, ids)
+            _check_known("profile", role.trusted, profiles)
+            if (role.account, role.name) in there:
+                text = f"account {role.account!r} has a role {role.name!r} already: give each a name of its own"
+                raise At((number, "name"), text)
+            there.add((role.account, role.name))
         return roles
 
     @field_validator("quotas")
@@ -198,16 +210,34 @@ class Embedded(Strict):
     @field_validator("faults")
     @classmethod
     def _faults(cls, faults: list[Fault], info: ValidationInfo) -> list[Fault]:
-        for fault in faults:
-            _check_fault(fault, info.data)
+        board = FaultBoard((), 0.0, Random())
+        ids = {account.id for account in _accounts_of(info.data)}
+        for number, fault in enumerate(faults):
+            check_fault(fault, ids, targets(info.data.get("models", {})))
+            try:
+                board.add(fault, 0.0)
+            except ValueError as error:
+                raise At((number, "name"), str(error)) from None
         return faults
-
-    def check_fault(self, fault: Fault) -> None:
-        """ValueError for a fault that could never strike, because what it names does not exist."""
-        _check_fault(fault, dict(self))
 
     def all_accounts(self) -> list[Account]:
         return _accounts_of(dict(self))
+
+
+def check_fault(fault: Fault, account_ids: Collection[str], targets: Collection[str]) -> None:
+    """ValueError for a fault that could never strike, because what it names does not exist."""
+    if fault.account is not None:
+        _check_known("account", fault.account, account_ids)
+    if fault.model is not None:
+        _check_known("model or inference profile", fault.model, targets)
+    if fault.region is not None:
+        _region(fault.region)
+
+
+def targets(models: Collection[str]) -> set[str]:
+    """Every model and inference profile that there is."""
+    profiles = inference_profiles.PROFILES.values()
+    return {*models, *(profile.id for profile in profiles if profile.foundation_model_id in models)}
 
 
 # What follows takes the sections by name, for it serves validators, which run before there is an Embedded; a section
@@ -219,25 +249,9 @@ def _accounts_of(sections: Mapping[str, Any]) -> list[Account]:
     return [*sections.get("accounts", []), *template.accounts()]
 
 
-def _targets_of(sections: Mapping[str, Any]) -> set[str]:
-    """Every model and inference profile that there is."""
-    models = sections.get("models", {})
-    profiles = inference_profiles.PROFILES.values()
-    return {*models, *(profile.id for profile in profiles if profile.foundation_model_id in models)}
-
-
-def _check_fault(fault: Fault, sections: Mapping[str, Any]) -> None:
-    if fault.account is not None:
-        _check_known("account", fault.account, {account.id for account in _accounts_of(sections)})
-    if fault.model is not None:
-        _check_known("model or inference profile", fault.model, _targets_of(sections))
-    if fault.region is not None:
-        _region(fault.region)
-
-
 def _check_quotas(quotas: Mapping[str, Quota], info: ValidationInfo) -> None:
     for target in quotas:
-        _check_known("model or inference profile", target, _targets_of(info.data))
+        _check_known("model or inference profile", target, targets(info.data.get("models", {})))
 
 
 def _check_distinct(accounts: Sequence[Account]) -> None:
@@ -247,7 +261,10 @@ def _check_distinct(accounts: Sequence[Account]) -> None:
             raise ValueError(f"two accounts have the {what} {repeated[0]!r}: give each its own")
 
 
+_COMPARED = 500  # names to find the one that was meant: a posted fault is checked while streams wait
+
+
 def _check_known(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(name, islice(known, _COMPARED), n=1)
         raise ValueError(f"there is no {what} {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))

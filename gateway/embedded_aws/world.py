@@ -17,7 +17,7 @@ from gateway.embedded_aws import invocation_log
 from gateway.embedded_aws.bodies import invalid
 from gateway.embedded_aws.faults import Call, ConnectionIsReset, Fault, FaultBoard, Pace, StreamBreak, modelled
 from gateway.embedded_aws.quotas import MINUTE_S, WINDOWS, Limits, Meter, QuotaExceeded, Reservation, Window
-from gateway.embedded_aws.settings import Account, Embedded, Latency, Length, Model
+from gateway.embedded_aws.settings import Account, Embedded, Latency, Length, Model, check_fault, targets
 from gateway.embedded_aws.wire import AwsError, Caller
 
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
@@ -98,6 +98,7 @@ class World:
         self.faults = FaultBoard(settings.faults, clock(), Random(f"{settings.seed}/faults"))
         self._journal = journal
         self._accounts: dict[str, Account] = {account.id: account for account in settings.all_accounts()}
+        self._targets = targets(settings.models)
         self._counters: dict[tuple[str, str, str], _Counter] = {}
         self._capacities: dict[str, Window] = {
             region: WINDOWS[settings.quota_window](destination.capacity_rpm, MINUTE_S)
@@ -105,6 +106,10 @@ class World:
             if destination.capacity_rpm is not None
         }
         self.target = lru_cache(maxsize=65_536)(self._target)
+
+    def check_fault(self, fault: Fault) -> None:
+        """ValueError for a fault that could never strike, because what it names does not exist."""
+        check_fault(fault, self._accounts, self._targets)
 
     # --- before an invocation -----------------------------------------------------------------------------------
 

@@ -56,8 +56,13 @@ def test_the_board_remembers_when_each_began_and_ended():
 
 def test_a_fault_that_is_stopped_before_it_began_never_begins():
     own = board({"kind": "throttle", "start_s": 10})
-    own.stop(1005)
+    assert own.stop(1005) == 1
     assert own.active(1011) == ()
+    for at in (1006, 1011):
+        (event,) = own.events(at)
+        assert (event["state"], event["started_at"], event["stopped_at"]) == ("stopped", None, 1005)
+        assert own.stop(at) == 0
+    own.add(Throttle(name="throttle-1"), 1009)
 
 
 def test_names_are_given_and_are_not_used_twice_at_once():
@@ -67,6 +72,18 @@ def test_names_are_given_and_are_not_used_twice_at_once():
         own.add(Throttle(name="throttle-1"), 1000)
     own.stop(1000)
     own.add(Throttle(name="throttle-1"), 1001)
+    given = board({"kind": "throttle", "name": "throttle-2"}, {"kind": "throttle"})
+    assert [event["name"] for event in given.events(1000)] == ["throttle-2", "throttle-3"]
+
+
+def test_a_name_may_come_again_when_the_first_of_its_name_is_over():
+    storm = {"kind": "throttle", "name": "storm", "duration_s": 5}
+    own = board(storm, {**storm, "start_s": 5})
+    assert [event["state"] for event in own.events(1005)] == ["stopped", "active"]
+    with pytest.raises(ValueError, match="storm"):
+        board(storm, {**storm, "start_s": 4.9})
+    with pytest.raises(ValueError, match="storm"):
+        board({**storm, "start_s": 5}, {"kind": "throttle", "name": "storm"})
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,26 @@ MORE = "answer_tokens:"  # where another section can go in before
             "roles: [{account: '222222222222', name: r, trusted: one}]\nanswer_tokens:",
             "no account '222222222222'",
         ),
+        (
+            MORE,
+            "roles:\n" + "  - {account: '111111111111', name: r, trusted: one}\n" * 2 + "answer_tokens:",
+            "settings.yaml:10: roles[1].name: account '111111111111' has a role 'r' already",
+        ),
+        (
+            MORE,
+            "faults:\n"
+            "  - {kind: none, name: storm, duration_s: 5}\n"
+            "  - kind: none\n"
+            "    start_s: 4\n"
+            "    name: storm\n"
+            "answer_tokens:",
+            "settings.yaml:12: faults[1].name: a fault named 'storm' is on the timeline at that time already",
+        ),
+        (
+            MORE,
+            "log_queries: {requests_per_s: {GetQueryResult: 100}}\nanswer_tokens:",
+            "settings.yaml:8: log_queries.requests_per_s.GetQueryResult: input should be 'GetQueryResults' or",
+        ),
     ],
 )
 def test_what_is_wrong_in_the_configuration_is_named(tmp_path, old, new, told):

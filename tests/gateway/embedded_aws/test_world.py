@@ -6,7 +6,8 @@ from statistics import median
 
 import pytest
 
-from gateway.embedded_aws.settings import Embedded
+from gateway.embedded_aws.faults import Fault
+from gateway.embedded_aws.settings import AccountTemplate, Embedded
 from gateway.embedded_aws.wire import AwsError, Caller
 from gateway.embedded_aws.world import Attempt, World
 
