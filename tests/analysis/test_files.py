@@ -39,7 +39,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 numbers = st.floats(0, 2e9)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     st.lists(
         st.builds(

@@ -45,7 +45,7 @@ def test_without_invocations_there_are_the_records(tmp_path: Path) -> None:
 ids = st.sampled_from(["", "1", "2", "3", "4"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(ids), st.sets(ids.filter(bool)))
 def test_nobody_is_lost_and_nobody_is_added(asked: list[str], known: set[str]) -> None:
     records = pd.DataFrame([{name: getattr(record(request_id=i), name) for name in record().columns()} for i in asked])

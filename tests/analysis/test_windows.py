@@ -186,7 +186,7 @@ half_seconds = st.integers(0, 500).map(lambda n: n / 2)
 near_edges = st.tuples(st.integers(0, 4), st.integers(-4, 8)).map(lambda pair: max(0.0, 60 * pair[0] + pair[1] / 2))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.lists(half_seconds | near_edges, min_size=1, max_size=12),
     st.lists(half_seconds | near_edges, max_size=4),
@@ -273,7 +273,7 @@ def test_a_sound_gateway_passes_under_repeated_bursts(tmp_path: Path, quotas: di
         assert judged(tmp_path, Gateway(quotas, seed, late_s=1.5), times) is PASS
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.floats(0, 300), max_size=60),
     st.integers(1, 6),

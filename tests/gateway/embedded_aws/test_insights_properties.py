@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.embedded_aws.insights import MalformedQuery, Query, Timestamp, Value, evaluate, parse
@@ -30,7 +30,6 @@ from tests.gateway.embedded_aws.test_insights import Listed
 
 NAMES = ("a", "b.c", "d.0.e", "@x")
 
-any_speed = settings(deadline=None)  # the machine may be busy
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 small = st.one_of(st.integers(0, 3), st.sampled_from([0.5, 2.5]), st.sampled_from(["", "x", "y", "2", "0.5", "ab"]))
@@ -87,7 +86,6 @@ def printed(expression: Expression) -> str:
     raise AssertionError(expression)
 
 
-@any_speed
 @given(expressions)
 def test_a_printed_expression_is_parsed_to_itself(expression: Expression):
     assert parse(f"filter {printed(expression)}") == Query((Filter(expression),))
@@ -183,7 +181,6 @@ simple: st.SearchStrategy[Expression] = st.recursive(
 )
 
 
-@any_speed
 @given(simple, events_of)
 def test_a_filter_keeps_what_the_reference_keeps(condition: Expression, events: list[dict[str, Value]]):
     events = numbered(events)
@@ -199,7 +196,6 @@ def shown(value: Value) -> str | None:
     return str(int(value)) if float(value).is_integer() else str(value)
 
 
-@any_speed
 @given(st.lists(st.sampled_from(NAMES), max_size=2, unique=True), st.sampled_from(NAMES), events_of)
 def test_stats_agree_with_the_reference(groups: list[str], name: str, events: list[dict[str, Value]]):
     by = f" by {', '.join(groups)}" if groups else ""
@@ -222,7 +218,6 @@ def test_stats_agree_with_the_reference(groups: list[str], name: str, events: li
     assert result.rows == expected
 
 
-@any_speed
 @given(st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True), events_of, st.integers(1, 5))
 def test_dedup_agrees_with_the_reference(names: list[str], events: list[dict[str, Value]], limit: int):
     events = numbered(events)
@@ -238,7 +233,6 @@ def test_dedup_agrees_with_the_reference(names: list[str], events: list[dict[str
     assert [row[-1] for row in evaluate(query, Listed(events)).rows] == kept[:limit]
 
 
-@any_speed
 @given(st.sampled_from(NAMES), st.booleans(), st.lists(st.integers(-5, 5) | st.none(), max_size=12))
 def test_sort_agrees_with_the_reference(name: str, descending: bool, values: list[int | None]):
     events = numbered([{} if value is None else {name: value} for value in values])
@@ -251,7 +245,6 @@ def test_sort_agrees_with_the_reference(name: str, descending: bool, values: lis
 # --- anything at all ------------------------------------------------------------------------------------------------
 
 
-@any_speed
 @given(expressions, events_of)
 def test_no_expression_ends_in_anything_but_values(expression: Expression, events: list[dict[str, Value]]):
     evaluate(Query((Fields((Item("z", expression),)), Filter(expression))), Listed(numbered(events)))
@@ -267,14 +260,12 @@ WORDS = (
 )
 
 
-@any_speed
 @given(st.lists(st.sampled_from(WORDS), max_size=25), st.sampled_from(["", " "]), events_of)
 def test_words_in_any_order_are_a_query_or_malformed(words: list[str], space: str, events: list[dict[str, Value]]):
     with contextlib.suppress(MalformedQuery):
         evaluate(parse(space.join(words)), Listed(numbered(events)))
 
 
-@any_speed
 @given(st.text(max_size=60))
 def test_any_text_is_a_query_or_malformed(text: str):
     with contextlib.suppress(MalformedQuery):
@@ -283,7 +274,6 @@ def test_any_text_is_a_query_or_malformed(text: str):
         parse(f"fields a | filter {text}")
 
 
-@any_speed
 @given(st.text(st.sampled_from("()[]{}?*+|\\<>^$.a-z0:=!iP"), max_size=12))
 def test_any_regular_expression_is_one_or_malformed(pattern: str):
     with contextlib.suppress(MalformedQuery, TimeoutError):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.embedded_aws.insights import Result, evaluate, parse
@@ -315,7 +315,6 @@ odd_records = members(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(odd_records, min_size=1, max_size=6), st.booleans())
 def test_a_field_read_by_a_query_is_that_of_the_record(tmp_path_factory, entries: list[dict[str, Any]], on_disk: bool):
     journal = Journal(tmp_path_factory.mktemp("journal"), clock, in_memory_bytes=0 if on_disk else SMALL)

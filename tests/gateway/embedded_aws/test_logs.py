@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.embedded_aws.journal import Journal
@@ -561,7 +561,6 @@ VALUES = st.one_of(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.sampled_from(["StartQuery", "GetQueryResults", "DescribeQueries", "StopQuery", "DescribeLogGroups"]),
     st.dictionaries(MEMBERS, VALUES, max_size=8).map(lambda given: json.dumps(given).encode()) | st.binary(max_size=20),

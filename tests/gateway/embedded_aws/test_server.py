@@ -207,7 +207,7 @@ def assert_told_like_aws(answer):
 
 
 ANYTHING = PoolManager(retries=False)
-FUZZED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZED = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZED
@@ -281,7 +281,7 @@ def test_nonsense_from_one_account_costs_another_nothing(start):
     aws = start(quota={"rpm": 5}, quota_window="bucket")
     bodies = nearly_good_bodies()
 
-    @settings(max_examples=40, deadline=None, database=None)
+    @settings(max_examples=40)
     @given(bodies, st.sampled_from(OPERATIONS))
     def nonsense(body, operation):
         aws.raw(f"/model/{SONNET}/{operation}", body)

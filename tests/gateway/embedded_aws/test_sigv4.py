@@ -167,7 +167,7 @@ requests = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=requests)
 def test_whatever_botocore_signs_is_accepted(credentials, made):
     request = signed(**made)
@@ -175,7 +175,7 @@ def test_whatever_botocore_signs_is_accepted(credentials, made):
     assert caller.account_id == made["credential"].account_id
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=requests, data=st.data())
 def test_any_flipped_bit_is_refused(credentials, made, data):
     request = signed(**made)
@@ -214,7 +214,7 @@ def test_any_flipped_bit_is_refused(credentials, made, data):
     refusal(credentials, broken, service=made["service"])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     authorization=st.one_of(
         st.text(st.characters(max_codepoint=255), max_size=60),
