@@ -98,7 +98,7 @@ class Asker:
             consumers=[consumer(name, route="direct", profile=name, model=MODEL) for name in PROFILES],
             deployments=[], id=self.run_id, started_at=self.started_at, ended_at=time.time(), evidence="embedded",
             aws=RunAws(profiles=PROFILES, accounts=ACCOUNTS, region="us-east-1", log_group=GROUP),
-            fetch=RunFetch(deadline_s=10, poll_s=0.1), **changes,
+            fetch=RunFetch(deadline_s=60, poll_s=0.1), **changes,
         )  # fmt: skip
 
     def write(self, path: Path, **changes: Any) -> Path:
@@ -145,7 +145,7 @@ def test_all_accounts_tell_what_they_saw_of_this_run(asker: Asker, tmp_path: Pat
         assert (seen["model_id"], seen["operation"], seen["source_region"]) == (MODEL, "Converse", "us-east-1")
         assert seen["inference_region"] in ("us-east-1", "us-east-2", "us-west-2")
         assert (int(seen["input_tokens"]), int(seen["output_tokens"])) == (sent.input_tokens, sent.output_tokens)
-        assert abs(float(seen["at"]) - sent.started_at) < 2
+        assert int(sent.started_at) <= float(seen["at"]) <= sent.started_at + sent.latency_ms / 1000
         assert seen["error_code"] == ""
     folder = files.read(path)
     assert folder.fetch == log
@@ -154,7 +154,7 @@ def test_all_accounts_tell_what_they_saw_of_this_run(asker: Asker, tmp_path: Pat
 
 def test_late_logs_are_waited_for(asker: Asker, aws: dict[str, str], tmp_path: Path) -> None:
     asker.ask(1)
-    fault(aws, kind="slow_logs", delay_s=1.5)
+    fault(aws, kind="slow_logs", delay_s=5)
     asker.ask(2)
     no_faults(aws)
     told: list[Progress] = []
@@ -168,7 +168,7 @@ def test_after_the_deadline_it_says_what_is_missing_and_can_be_run_again(
     asker: Asker, aws: dict[str, str], tmp_path: Path
 ) -> None:
     asker.ask(1)
-    fault(aws, kind="slow_logs", delay_s=2.5)
+    fault(aws, kind="slow_logs", delay_s=6)
     asker.ask(1)
     no_faults(aws)
     path = asker.write(tmp_path, fetch=RunFetch(deadline_s=0.4, poll_s=0.1))
@@ -440,5 +440,5 @@ def test_sigterm_ends_a_waiting_fetch_and_keeps_what_it_has(asker: Asker, aws: d
             assert process.poll() is None
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
     assert len(invocations(path)) == 1

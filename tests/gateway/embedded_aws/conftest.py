@@ -19,6 +19,7 @@ from gateway.embedded_aws.__main__ import HOST, build
 from gateway.embedded_aws.server import Server, listen
 from gateway.embedded_aws.settings import Embedded
 from gateway.settings import CONFIG_DIR
+from tests.conftest import free_port
 
 AT_ONCE = {"first_token_ms": {"median": 0, "p99": 0}, "per_token_ms": 0}
 HTTP = urllib3.PoolManager(retries=False)
@@ -82,7 +83,7 @@ class Running:
         """A signed request with a body that botocore would not build; bytes as they are, anything else as JSON."""
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = self.signed(path, body, **kwargs)
-        return HTTP.request(kwargs.get("method", "POST"), self.url + path, body=body, headers=headers, timeout=10)
+        return HTTP.request(kwargs.get("method", "POST"), self.url + path, body=body, headers=headers, timeout=60)
 
     def admin(self, path, method="GET", content=None):
         body = None if content is None else orjson.dumps(content)
@@ -119,7 +120,7 @@ class Running:
 
 @contextmanager
 def running(directory, **changes):
-    listener = listen(HOST, 0)
+    listener = listen(HOST, free_port())  # one that stays its own while a fault has closed it
     server, environment = build(Embedded.model_validate(written_settings(**changes)), directory, listener)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

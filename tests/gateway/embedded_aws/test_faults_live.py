@@ -94,9 +94,9 @@ def test_a_port_that_refuses_connections_opens_again(start):
     aws = start()
     client = aws.client()
     client.converse(modelId=SONNET, messages=HELLO)
-    status, _ = aws.admin("faults", "POST", {"kind": "connection_refused", "duration_s": 0.6})
+    status, _ = aws.admin("faults", "POST", {"kind": "connection_refused", "duration_s": 4})
     assert status == 201
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     refused = False
     while time.monotonic() < deadline and not refused:
         try:
@@ -105,6 +105,7 @@ def test_a_port_that_refuses_connections_opens_again(start):
             refused = "Could not connect" in str(error)
         except ConnectionClosedError:
             pass  # the connection that was open when the port closed
+        time.sleep(0.02)
     assert refused
     while True:
         try:
@@ -115,7 +116,7 @@ def test_a_port_that_refuses_connections_opens_again(start):
             time.sleep(0.05)
     ((event),) = aws.admin("faults")[1]
     assert (event["state"], event["kind"]) == ("stopped", "connection_refused")
-    assert event["stopped_at"] - event["started_at"] == pytest.approx(0.6)
+    assert event["stopped_at"] - event["started_at"] == pytest.approx(4)
 
 
 def test_a_cut_stream_ends_in_silence_with_its_tokens_counted(aws):

@@ -10,6 +10,7 @@ import textwrap
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -38,10 +39,12 @@ def test_threads_at_once_get_their_quota_and_not_one_more(start):
     # A bucket, for a fixed minute might end in the middle of the test.
     aws = start(quota={"rpm": 30}, quota_window="bucket")
     client = aws.client()
+    began = monotonic()
     with ThreadPoolExecutor(16) as pool:
         outcomes = Counter(pool.map(outcome, [client] * 80))
+    elapsed_s = monotonic() - began
     assert outcomes["answered"] + outcomes["ThrottlingException"] == 80
-    assert 30 <= outcomes["answered"] <= 34  # 30, and what drips in meanwhile
+    assert 30 <= outcomes["answered"] <= 31 + elapsed_s / 2  # 30, and what drips in meanwhile
     logged = aws.records(query="stats count(*) as n, count_distinct(requestId) as ids")
     assert logged == [{"n": str(outcomes["answered"]), "ids": str(outcomes["answered"])}]
 
@@ -56,7 +59,7 @@ def test_asyncio_clients_are_answered_at_once(start):
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=50)) as client:
             url = f"{aws.url}/model/{SONNET}/converse"
             return await asyncio.gather(
-                *(client.post(url, content=body, headers=headers, timeout=30) for _ in range(50))
+                *(client.post(url, content=body, headers=headers, timeout=60) for _ in range(50))
             )
 
     answers = asyncio.run(ask_all())
@@ -148,7 +151,7 @@ def test_requests_on_one_connection_are_answered_in_order(aws):
     host, port = aws.url.removeprefix("http://").split(":")
     one = b"GET /_embedded/health HTTP/1.1\r\nhost: x\r\n\r\n"
     two = b"GET /_embedded/nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=5) as raw:
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
         raw.sendall(one + two)
         received = b""
         while piece := raw.recv(65_536):
