@@ -182,7 +182,7 @@ def ask(here, key, model="shared"):
     body = {"model": model, "messages": [{"role": "user", "content": "Hi!"}], "max_tokens": 5}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     url = f"http://127.0.0.1:{here.read('config')['litellm']['port']}/v1/chat/completions"
-    answer = urllib3.request("POST", url, json=body, headers=headers, timeout=30, retries=False)
+    answer = urllib3.request("POST", url, json=body, headers=headers, timeout=60, retries=False)
     return answer.status, answer.json().get("error", {}).get("type")
 
 
@@ -197,7 +197,7 @@ def test_the_gateway_knows_its_keys_and_no_others(here, ended):
 def test_the_openai_client_is_served_like_any(here, ended):
     """What tenants use: whole, streamed, cut at max_tokens, with a tool, and refused."""
     gateway = f"http://127.0.0.1:{here.read('config')['litellm']['port']}/v1"
-    client = openai.OpenAI(base_url=gateway, api_key=here.keys["LITELLM_MASTER_KEY"], max_retries=0, timeout=30)
+    client = openai.OpenAI(base_url=gateway, api_key=here.keys["LITELLM_MASTER_KEY"], max_retries=0, timeout=60)
     asked = {"model": "shared", "messages": [{"role": "user", "content": "What is a load balancer?"}]}
     whole = client.chat.completions.create(**asked)
     pieces = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
@@ -241,4 +241,4 @@ def test_end_of_the_gateway_leaves_nothing_running(gateway, ended, here):
     """By SIGKILL, after which it cannot end its children: they see for themselves that it is gone."""
     gateway.process.kill()
     gateway.process.wait()
-    gateway.gone(within_s=10)
+    gateway.gone()

@@ -222,7 +222,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_was_recorded(place):
     limit = 60_000
     ended = here.start_locust(
         "-f", "locustfiles/cris.py", within=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    ).wait(60)
+    ).wait()
     assert ended.code == 2, ended.said
     assert "requests.csv: File too large. The run was stopped" in ended.err
     assert "Traceback" not in ended.said

@@ -33,7 +33,7 @@ from analysis.model import (
 )
 from locustfiles._live import MAX_DEPLOYMENTS, OTHERS, Live, Phase, RegionRow, State, percent, read_regions
 from locustfiles._terminal import summary, table
-from tests.conftest import LOCUST
+from tests.conftest import LOCUST, inherited
 
 
 def consumer(pattern: str, name: str, model: str, route: Any = "gateway") -> RunConsumer:
@@ -254,7 +254,7 @@ class Terminal:
         ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment},
+            env={**inherited(), "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment},
         )  # fmt: skip
         os.close(theirs)
         self.written = ""
@@ -289,7 +289,7 @@ def many(place: Any) -> Iterator[Any]:
     embedded = here.start(
         [sys.executable, "-m", "gateway.embedded_aws", "--config", str(here.files["embedded"])]
     )  # fmt: skip
-    embedded.until("AWS_ENDPOINT_URL", 30)
+    embedded.until("AWS_ENDPOINT_URL")
     yield here
     embedded.kill_all()
 
@@ -299,7 +299,7 @@ def test_many_requests_are_shown_in_a_table_that_stays_in_place(many: Any, no_co
     environment = {**many.keys, **({"NO_COLOR": "1"} if no_color else {})}
     command = [LOCUST, "--headless", "-f", "locustfiles/cris.py", *many.options, "--runs", str(many.folder / "runs")]
     terminal = Terminal([*command, "--traffic", "many"], environment, many.cwd)
-    assert terminal.wait(60) == 0, terminal.written
+    assert terminal.wait(300) == 0, terminal.written
     written = terminal.written
     under_way, afterwards = written.split("waiting for logs", 1)
     assert under_way.count("Claims so far") > 2  # drawn again and again,
@@ -314,6 +314,6 @@ def test_many_requests_are_shown_in_a_table_that_stays_in_place(many: Any, no_co
 def test_only_summary_shows_no_table(many: Any) -> None:
     command = [LOCUST, "--headless", "-f", "locustfiles/cris.py", *many.options, "--runs", str(many.folder / "runs")]
     terminal = Terminal([*command, "--traffic", "many", "--only-summary"], many.keys, many.cwd)
-    assert terminal.wait(60) == 0, terminal.written
+    assert terminal.wait(300) == 0, terminal.written
     assert "Claims so far" not in terminal.written
     assert "PASS" in terminal.written
