@@ -25,7 +25,7 @@ FAILURES = {
         "2 of 6 answered by balanced-fallback",
         "refused by the gateway",
     ),
-    # All share A's key; B and C spend its quota before A comes.
+    # All share A's key; B and C spend its quota before A comes, and still ask then.
     ("quota_isolation", "limited_to_quota"): ("A: 0 let through, 5 refused", "where the quota makes it 3"),
     ("quota_isolation", "neighbours_unharmed"): ("of 5 answered", "7 requests refused by the gateway"),
 }
@@ -60,7 +60,8 @@ def sabotaged(place):
     consumers = patterns["patterns"]["quota_isolation"]["consumers"]
     for consumer in consumers.values():
         consumer["key"] = "CONSUMER_A_KEY"
-    consumers["A"]["traffic"]["demo"] = {"kind": "constant", "rate_per_s": 100, "duration_s": 0.05, "start_s": 1}
+        consumer["traffic"]["demo"] = {"kind": "constant", "rate_per_s": 1, "duration_s": 5}
+    consumers["A"]["traffic"]["demo"] = {"kind": "constant", "rate_per_s": 100, "duration_s": 0.05, "start_s": 4}
     here.write("patterns", patterns)
     return here.locust()
 
