@@ -31,7 +31,7 @@ import yaml
 
 from gateway.settings import load_config, load_patterns
 from locustfiles._arrivals import arrivals
-from tests.conftest import free_port
+from tests.conftest import free_port, inherited
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,9 +75,9 @@ BY_OTHER_MEANS = {MAIN_JOB, TESTS, GATEWAY, EMBEDDED_AWS, WEB_UI, OWN_CI, MASTER
 SHORTER = {
     # All five patterns would need the quota window of the next minute; the live endpoint is the embedded one.
     "uv run locust --headless --aws live": "locust -f locustfiles/cris.py --headless --aws live",
-    "uv run locust --headless --processes 2": "locust -f locustfiles/load_balancing.py --headless --processes 2",
+    "uv run locust --headless --processes 2": "locust -f locustfiles/account_sharding.py --headless --processes 2",
     "uv run locust --headless --traffic sustained": (
-        "locust -f locustfiles/account_sharding.py --headless --traffic sustained -t 4s"
+        "locust -f locustfiles/account_sharding.py --headless --traffic sustained -t 8s"
     ),
     # Hundreds of megabytes that nothing but one benchmark wants.
     "uv tool install aiperf": "uv tool install --help",
@@ -97,7 +97,7 @@ AS_WRITTEN = [command for command in COMMANDS if command not in BY_OTHER_MEANS]
 
 # --- a copy of the project ---------------------------------------------------------------------------------------
 
-PORTS = ("4000", "4001", "4510", "8089")
+PORTS = ("4000", "4001", "4510", "5557", "8089")
 COPIED = ("analysis", "config", "gateway", "iam", "locustfiles", "tests", "pyproject.toml")
 
 
@@ -108,12 +108,14 @@ class Copy:
         self.folder = folder
         self._ports = {port: str(free_port()) for port in PORTS}
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LOCUST_"))},
+            **inherited(),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "LOCUST_WEB_PORT": self.port("8089"),
+            "LOCUST_MASTER_BIND_PORT": self.port("5557"),
+            "LOCUST_MASTER_NODE_PORT": self.port("5557"),
             "NO_COLOR": "1",
         }
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -134,7 +136,7 @@ class Copy:
     def with_our_ports(self, text: str) -> str:
         return re.sub(rf"\b({'|'.join(PORTS)})\b", lambda match: self._ports[match[1]], text)
 
-    def run(self, command: str, more: Mapping[str, str] | None = None, deadline_s: float = 100) -> str:
+    def run(self, command: str, more: Mapping[str, str] | None = None, deadline_s: float = 300) -> str:
         """Runs it as a shell would, and returns what it printed; fails unless it exits with 0."""
         with self.started(command, more) as process:
             try:
@@ -162,18 +164,18 @@ class Copy:
 def interrupted(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=30)[0]
+        return process.communicate(timeout=60)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         return process.communicate()[0] + "\n(it did not obey SIGINT)"
 
 
-def wait_for(url: str, process: subprocess.Popen[str], deadline_s: float) -> str:
+def wait_for(url: str, process: subprocess.Popen[str], deadline_s: float = 120) -> str:
     """What answers there, as soon as something does."""
     give_up_at = time.monotonic() + deadline_s
     while time.monotonic() < give_up_at and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 content: str = answer.read().decode()
                 return content
         except OSError:
@@ -190,7 +192,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def gateway(copy: Copy) -> Iterator[str]:
     """`python -m gateway` from the README, which every Locust command then uses; what it answers at its address."""
     with copy.started(GATEWAY) as process:
-        wait_for(copy.with_our_ports("http://127.0.0.1:4000/health/liveliness"), process, 120)
+        wait_for(copy.with_our_ports("http://127.0.0.1:4000/health/liveliness"), process)
         assert process.stdout is not None
         printed = ""
         while "Ctrl-C" not in printed:  # it has been warmed up
@@ -257,7 +259,7 @@ def test_gateway_names_its_address(copy: Copy, gateway: str) -> None:
 
 def test_web_ui(copy: Copy, gateway: str) -> None:
     with copy.started(WEB_UI) as process:
-        page = wait_for(copy.with_our_ports("http://127.0.0.1:8089"), process, 60)
+        page = wait_for(copy.with_our_ports("http://127.0.0.1:8089"), process)
         assert "ConsumerA" in page
 
 
@@ -278,10 +280,8 @@ def test_master_and_workers(copy: Copy, embedded: dict[str, str]) -> None:
 
     def here(command: str) -> str:
         command = command.replace("locust ", "locust -f locustfiles/cris.py ", 1).replace("0.0.0.0", "127.0.0.1")
-        command = re.sub(r"--host \S+", "", command).replace("192.0.2.10", "127.0.0.1")
-        return f"{command} --master-{'port' if '--worker' in command else 'bind-port'} {port}"
+        return re.sub(r"--host \S+", "", command).replace("192.0.2.10", "127.0.0.1")
 
-    port = free_port()
     with ExitStack() as workers:
         for _ in range(2):
             workers.enter_context(copy.started(here(WORKER), embedded))
