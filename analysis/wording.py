@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,23 +14,28 @@ UNKNOWN = "—"
 
 
 def percent(proportion: Proportion) -> str:
-    """99.9 % for 999 of 1,000 and for 99,999 of 100,000: rounding never reaches 0 % or 100 % (as coverage.py does)."""
-    count, of = proportion.count, proportion.of
-    if of == 0:
+    """66.7 %, and 99.999 % for 99,999 of 100,000: only all of it is 100 %, and only nothing 0 %."""
+    share = proportion.share
+    if share is None:
         return UNKNOWN
-    if count in (0, of):
-        return "100 %" if count else "0 %"
-    tenths = min(max(round(1000 * count / of), 1), 999)
-    return f"{tenths / 10:.1f} %"
+    return f"{_per_cent(share, round)} %"
 
 
 def interval(proportion: Proportion) -> str:
-    """The 95 % confidence interval, as 72.2–100 %."""
+    """The 95 % confidence interval, as 72.2–100 %; rounded outwards, so that it holds the share as printed too."""
     bounds = proportion.interval
     if bounds is None:
         return UNKNOWN
-    low, high = (f"{100 * bound:.1f}".removesuffix(".0") for bound in bounds)
-    return f"{low}–{high} %"
+    low, high = bounds
+    return f"{_per_cent(low, math.floor)}–{_per_cent(high, math.ceil)} %"
+
+
+def _per_cent(share: float, rounded: Callable[[float], int]) -> str:
+    """A share of 1 in per cent, with one decimal, or as many as tell it from 0 and 100 where it is neither."""
+    if share in (0, 1):
+        return f"{100 * share:.0f}"
+    decimals = next(n for n in range(1, 17) if 0 < rounded(share * 10 ** (n + 2)) < 10 ** (n + 2))
+    return f"{rounded(share * 10 ** (decimals + 2)) / 10**decimals:.{decimals}f}"
 
 
 def seconds(milliseconds: float | None) -> str:
@@ -51,10 +57,13 @@ def count(n: float | None) -> str:
 
 
 def dollars(amount: float | None) -> str:
-    """$0.0042: four digits that count, and never $0 for something."""
+    """$12.30, $0.0042: below a dollar four digits that count, and never $0 for something."""
     if amount is None or math.isnan(amount):
         return UNKNOWN
-    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4g}"
+    if amount == 0 or round(amount, 4) >= 1:
+        return f"${amount:,.2f}"
+    decimals = 3 - math.floor(math.log10(amount))
+    return f"${amount:.{decimals}f}".rstrip("0")
 
 
 def plural(n: int, noun: str) -> str:
@@ -75,6 +84,11 @@ def location(path: Path) -> str:
     """As short as it can be typed: from the working directory when it is below it."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def command(name: str, folder: Path) -> str:
+    """What to type for a command of the analysis."""
+    return f"uv run python -m analysis {name} {shlex.quote(location(folder))}"
 
 
 def clock(at: float) -> str:

@@ -1,6 +1,8 @@
 """Numbers from histories that are short enough to count by hand."""
 
 import statistics
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +37,47 @@ def test_a_proportion_of_nothing_is_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("count", "of", "text"),
-    [(0, 0, "—"), (0, 9, "0 %"), (9, 9, "100 %"), (999, 1000, "99.9 %"), (99_999, 100_000, "99.9 %"),
-     (1, 100_000, "0.1 %"), (2, 3, "66.7 %")],
+    [(0, 0, "—"), (0, 9, "0 %"), (9, 9, "100 %"), (999, 1000, "99.9 %"), (99_999, 100_000, "99.999 %"),
+     (1, 100_000, "0.001 %"), (2, 3, "66.7 %")],
 )  # fmt: skip
 def test_percentages_are_rounded_honestly(count: int, of: int, text: str) -> None:
     assert wording.percent(Proportion(count, of)) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "text"),
+    [(0, 0, "—"), (10, 10, "72.2–100 %"), (100_000, 100_000, "99.9–100 %"), (0, 100_000, "0–0.1 %"),
+     (99_999, 100_000, "99.9–99.9999 %"), (1, 1_000_000, "0.00001–0.1 %")],
+)  # fmt: skip
+def test_intervals_are_rounded_outwards(count: int, of: int, text: str) -> None:
+    assert wording.interval(Proportion(count, of)) == text
+
+
+@given(st.integers(1, 10**9).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_a_printed_share_lies_within_its_printed_interval(counts: tuple[int, int]) -> None:
+    """And neither reaches 0 or 100 but where it is."""
+    proportion = Proportion(*counts)
+    share, interval = wording.percent(proportion)[:-2], wording.interval(proportion)[:-2]
+    low, high = interval.split("–")
+    assert Fraction(low) <= Fraction(share) <= Fraction(high)
+    assert proportion.interval is not None
+    for printed, exact in zip((share, low, high), (proportion.share, *proportion.interval), strict=True):
+        assert (Fraction(printed) in (0, 100)) == (exact in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(None, "—"), (0, "$0.00"), (1234.5, "$1,234.50"), (0.0042, "$0.0042"), (0.00001234, "$0.00001234"),
+     (1e-9, "$0.000000001"), (0.99994, "$0.9999"), (0.99999, "$1.00")],
+)  # fmt: skip
+def test_money_is_neither_nothing_nor_a_power_of_ten(amount: float | None, text: str) -> None:
+    assert wording.dollars(amount) == text
+
+
+def test_a_command_is_as_it_must_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert wording.command("judge", tmp_path / "runs" / "1") == "uv run python -m analysis judge runs/1"
+    assert wording.command("all", Path("/my runs/1")) == "uv run python -m analysis all '/my runs/1'"
 
 
 @pytest.mark.parametrize(
