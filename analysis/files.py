@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter, ValidationError
 
 from analysis import locust_csv
 from analysis.model import (
@@ -33,6 +33,11 @@ from analysis.model import (
     Record,
     Run,
 )
+from analysis.wording import command
+
+_TIMES = (946_684_800.0, 4_102_444_800.0)  # epoch seconds: 2000 to 2100
+_LONGEST_MS = 30 * 86_400_000.0
+_EXACT = 2.0**53  # up to here whole numbers are exact in a float64
 
 
 class RunFolderError(Exception):
@@ -42,7 +47,7 @@ class RunFolderError(Exception):
 class FetchLog(BaseModel):
     """fetch.json: what asking CloudWatch came to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     fetched_at: float  # epoch seconds, when it ended
     waited_s: float
@@ -55,6 +60,37 @@ class FetchLog(BaseModel):
     missing: int  # those of them it had none for, yet
     complete: bool
     reason: str  # why it is not complete, and what to do; "" when it is
+
+
+_Time = typing.Annotated[float, Field(ge=_TIMES[0], le=_TIMES[1])]
+
+
+class _SelfCheck(BaseModel):
+    """What is read of run.json's self_check, whose other members are only shown."""
+
+    model_config = ConfigDict(strict=True)
+
+    gateway_requests: NonNegativeInt | None = None
+    bottleneck: str = ""
+
+
+class _Plausible(BaseModel):
+    """What run.json must hold beyond its shape."""
+
+    started_at: _Time
+    ended_at: _Time | None
+    self_check: _SelfCheck
+
+
+class _Fault(BaseModel):
+    """What is read of a fault in faults.json."""
+
+    name: str
+    started_at: FiniteFloat  # epoch seconds
+    stopped_at: FiniteFloat | None
+
+
+_FAULTS = TypeAdapter(list[_Fault])
 
 
 @dataclass(frozen=True)
@@ -97,9 +133,14 @@ def read_run(path: Path) -> Run:
         raise RunFolderError(f"{path}: there is no such run folder.{hint}")
     file = path / RUN_JSON
     try:
-        return Run.model_validate_json(_read_text(file))
+        run = Run.model_validate_json(_read_text(file))
+        told = run.model_dump(exclude={"settings"})
+        _Plausible.model_validate(told)
     except ValidationError as error:
         raise RunFolderError(f"{file}: {_first_fault(error)}") from None
+    if endless := next(_not_finite(told), None):
+        raise RunFolderError(f"{file}: {endless}: is not a number")
+    return run
 
 
 def read_records(path: Path) -> pd.DataFrame:
@@ -150,6 +191,15 @@ def _first_fault(error: ValidationError) -> str:
     return f"{keys}: {fault['msg']}" if keys else fault["msg"]
 
 
+def _not_finite(value: Any, keys: str = "") -> Iterator[str]:
+    """Where a number is none, as keys with dots between them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield keys
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, member in members:
+        yield from _not_finite(member, f"{keys}.{key}".lstrip("."))
+
+
 def _read_fetch_log(path: Path) -> FetchLog | None:
     file = path / FETCH_JSON
     if not file.exists():
@@ -157,7 +207,7 @@ def _read_fetch_log(path: Path) -> FetchLog | None:
     try:
         return FetchLog.model_validate_json(_read_text(file))
     except ValidationError as error:
-        raise RunFolderError(f"{file}: {_first_fault(error)}. Run fetch again.") from None
+        raise RunFolderError(f"{file}: {_first_fault(error)}. Run `{command('fetch', path)}`.") from None
 
 
 def _read_faults(path: Path) -> list[dict[str, Any]]:
@@ -170,6 +220,10 @@ def _read_faults(path: Path) -> list[dict[str, Any]]:
         raise RunFolderError(f"{file}:{error.lineno}: is not JSON: {error.msg}") from None
     if not (isinstance(faults, list) and all(isinstance(fault, dict) for fault in faults)):
         raise RunFolderError(f"{file}: must hold a list of faults")
+    try:
+        _FAULTS.validate_python(faults)
+    except ValidationError as error:
+        raise RunFolderError(f"{file}: {_first_fault(error)}") from None
     return faults
 
 
@@ -194,18 +248,37 @@ class _Column:
     def is_float(self) -> bool:
         return self.dtype == "float64"
 
+    @property
+    def _range(self) -> tuple[float, float, str]:
+        """The least and the most that it may hold, and what is said of anything else."""
+        if self.name == "at" or self.name.endswith("_at"):
+            return *_TIMES, "is no time between 2000 and 2100"
+        if self.name.endswith("_ms"):
+            return -_LONGEST_MS, _LONGEST_MS, "is longer than 30 days"
+        return -_EXACT, _EXACT, "is too large"
+
+    def holds(self, values: pd.Series) -> bool:
+        """Whether all of them are as they should be, once pandas has read them."""
+        if self.type in (str, bool):
+            return True
+        low, high, _ = self._range
+        numbers = values.to_numpy()
+        return not ((numbers < low) | (numbers > high)).any() and (self.optional or not pd.isna(numbers).any())
+
     def fault(self, cell: str) -> str | None:
         """What is wrong with a cell; None if nothing is."""
         if self.type is str or (self.optional and cell == ""):
             return None
         if self.type is bool:
             return None if cell in ("True", "False") else f"{cell!r} is neither True nor False"
+        low, high, otherwise = self._range
         try:
-            if math.isfinite(self.type(cell)):
-                return None
+            number = float(cell) if self.is_float else int(cell)
         except ValueError:
-            pass
-        return f"{cell!r} is not a number"
+            return f"{cell!r} is not a number"
+        if not math.isfinite(number):
+            return f"{cell!r} is not a number"
+        return None if low <= number <= high else f"{cell!r} {otherwise}"
 
 
 def _columns(row: type[Record] | type[Invocation]) -> Iterator[_Column]:
@@ -230,10 +303,8 @@ def _read_csv(file: Path, row: type[Record] | type[Invocation]) -> pd.DataFrame:
         )
     except (ValueError, OverflowError) as error:  # pandas' ParserError and UnicodeDecodeError are ValueErrors
         raise RunFolderError(_locate_fault(file, columns) or f"{file}: cannot be read: {error}") from None
-    required = (column.name for column in columns if column.is_float and not column.optional)
-    finite = all(math.isfinite(frame[name].to_numpy().sum()) for name in required)
-    if not finite and (fault := _locate_fault(file, columns)):
-        raise RunFolderError(fault)
+    if not all(column.holds(frame[column.name]) for column in columns):
+        raise RunFolderError(_locate_fault(file, columns) or f"{file}: cannot be read")
     # Request ids are all distinct: as categories they would cost more than they save.
     texts = (column.name for column in columns if column.type is str and column.name != "request_id")
     return frame.assign(**{name: _categories(frame[name]) for name in texts})

@@ -6,6 +6,7 @@ named Aggregated, is the sum. Its percentiles are Locust's, rounded to two digit
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -33,5 +34,11 @@ def read(file: Path) -> pd.DataFrame:
         if not pd.api.types.is_integer_dtype(frame[column]):
             line = 2 + int(pd.to_numeric(frame[column], errors="coerce").isna().to_numpy().argmax())
             raise LocustCsvError(f"{file}:{line}: {column}: {frame[column].iloc[line - 2]!r} is not a count.")
+    for column in frame.columns.drop([TYPE, NAME, REQUESTS, FAILURES]):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        wrong = (numbers.isna() & frame[column].notna()) | numbers.isin([math.inf, -math.inf])
+        if wrong.any():
+            line = 2 + int(wrong.to_numpy().argmax())
+            raise LocustCsvError(f"{file}:{line}: {column}: {frame[column].iloc[line - 2]!r} is not a number.")
     frame[TYPE] = frame[TYPE].fillna("")
     return frame[frame[NAME] != AGGREGATED].reset_index(drop=True)

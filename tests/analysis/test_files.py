@@ -1,7 +1,10 @@
 """Run folders, sound and broken: what is read back, and what is said about what cannot be."""
 
+import json
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +12,8 @@ from hypothesis import strategies as st
 
 from analysis import files, locust_csv
 from analysis.files import RunFolderError
-from analysis.model import INVOCATIONS_CSV, LOCUST_STATS_CSV, REQUESTS_CSV, RUN_JSON, Record
-from tests.analysis.histories import invocation, record, refused, run, write
+from analysis.model import INVOCATIONS_CSV, LOCUST_STATS_CSV, REQUESTS_CSV, RUN_JSON, Invocation, Record
+from tests.analysis.histories import T0, invocation, record, refused, run, write
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def test_what_was_written_is_read_back(folder: Path) -> None:
     assert list(read.locust[locust_csv.REQUESTS]) == [2]
 
 
+times = st.floats(946_684_800, 4_102_444_800)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12)
 numbers = st.floats(0, 2e9)
 
@@ -43,8 +47,8 @@ numbers = st.floats(0, 2e9)
 @given(
     st.lists(
         st.builds(
-            Record, run_id=texts, pattern=texts, user_class=texts, consumer=texts, intended_at=numbers,
-            started_at=numbers, latency_ms=numbers, ttft_ms=st.none() | numbers, status=st.integers(0, 599),
+            Record, run_id=texts, pattern=texts, user_class=texts, consumer=texts, intended_at=times,
+            started_at=times, latency_ms=numbers, ttft_ms=st.none() | numbers, status=st.integers(0, 599),
             model_asked=texts, deployment=texts, retries=st.none() | st.integers(0, 9), fallbacks=st.none(),
             request_id=texts, error_type=texts, input_tokens=st.none() | st.integers(0, 2**53), output_tokens=st.none(),
             cost_usd=st.none() | numbers, gateway_overhead_ms=st.none(), streamed=st.booleans(),
@@ -80,6 +84,15 @@ def good_line(**cells: str) -> list[str]:
         (",".join(good_line(started_at="")), "requests.csv:2: started_at: '' is not a number."),
         (",".join(good_line(started_at="nan")), "requests.csv:2: started_at: 'nan' is not a number."),
         (",".join(good_line(status="2OO")), "requests.csv:2: status: '2OO' is not a number."),
+        (",".join(good_line(status="9" * 22)), f"requests.csv:2: status: '{'9' * 22}' is too large."),
+        (",".join(good_line(intended_at="0")), "requests.csv:2: intended_at: '0' is no time between 2000 and 2100."),
+        (",".join(good_line(started_at="1e18")), "requests.csv:2: started_at: '1e18' is no time between 2000 and"),
+        (",".join(good_line(latency_ms="1e18")), "requests.csv:2: latency_ms: '1e18' is longer than 30 days."),
+        (",".join(good_line(latency_ms="1e308")), "requests.csv:2: latency_ms: '1e308' is longer than 30 days."),
+        (",".join(good_line(ttft_ms="inf")), "requests.csv:2: ttft_ms: 'inf' is not a number."),
+        (",".join(good_line(output_tokens="inf")), "requests.csv:2: output_tokens: 'inf' is not a number."),
+        (",".join(good_line(output_tokens="1e300")), "requests.csv:2: output_tokens: '1e300' is too large."),
+        (",".join(good_line(cost_usd="-inf")), "requests.csv:2: cost_usd: '-inf' is not a number."),
         (",".join(good_line(streamed="perhaps")), "requests.csv:2: streamed: 'perhaps' is neither True nor False."),
         (",".join(good_line()[:7]), "requests.csv:2: 7 cells, where the header has 25."),
         (",".join([*good_line(), "more"]), "requests.csv:2: 26 cells, where the header has 25."),
@@ -99,6 +112,13 @@ def test_a_cut_off_last_line_is_truncation_even_where_its_cells_would_do(folder:
         files.read(folder)
 
 
+INVOCATION = Invocation.header_line() + invocation("1").line()
+
+
+def fault(started_at: str) -> str:
+    return f'[{{"name": "x", "started_at": {started_at}, "stopped_at": null}}]'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -108,12 +128,26 @@ def test_a_cut_off_last_line_is_truncation_even_where_its_cells_would_do(folder:
         (REQUESTS_CSV, "run,pattern\n", "requests.csv:1: column 1 of the header is 'run', not 'run_id'"),
         (RUN_JSON, "{", "run.json: Invalid JSON"),
         (RUN_JSON, '{"id": "r"}', "run.json: patterns: Field required"),
-        ("fetch.json", "{}", "fetch.json: fetched_at: Field required"),
+        (
+            INVOCATIONS_CSV,
+            INVOCATION.replace(",400.0,", ",inf,"),
+            "invocations.csv:2: latency_ms: 'inf' is not a number",
+        ),
+        (INVOCATIONS_CSV, INVOCATION.replace(f"{T0 + 5}", "5"), "invocations.csv:2: at: '5' is no time between 2000"),
+        ("fetch.json", "{}", "fetch.json: fetched_at: Field required. Run `uv run python -m analysis fetch "),
         ("faults.json", "[1]", "faults.json: must hold a list of faults"),
+        ("faults.json", '[{"name": "x"}]', "faults.json: 0.started_at: Field required"),
+        ("faults.json", fault("null"), "faults.json: 0.started_at: Input should be a valid number"),
+        ("faults.json", fault("Infinity"), "faults.json: 0.started_at: Input should be a finite number"),
         ("faults.json", "[\n", "faults.json:2: is not JSON"),
         (LOCUST_STATS_CSV, "", "locust_stats.csv: cannot be read as Locust's statistics"),
         (LOCUST_STATS_CSV, "Type,Name\n", "locust_stats.csv:1: the header lacks 'Request Count'"),
         (LOCUST_STATS_CSV, "Type,Name,Request Count,Failure Count\np,A,2,0\n", "the file is truncated"),
+        (
+            LOCUST_STATS_CSV,
+            "Type,Name,Request Count,Failure Count,Requests/s\np,A,2,0,N/A\np,B,2,0,abc\n,Aggregated,2,0,1\n",
+            "locust_stats.csv:3: Requests/s: 'abc' is not a number.",
+        ),
         (
             LOCUST_STATS_CSV,
             "Type,Name,Request Count,Failure Count\np,A,many,0\n,Aggregated,2,0\n",
@@ -123,6 +157,27 @@ def test_a_cut_off_last_line_is_truncation_even_where_its_cells_would_do(folder:
 )
 def test_a_file_that_is_not_what_it_should_be_is_named(folder: Path, name: str, content: str, said: str) -> None:
     (folder / name).write_text(content)
+    with pytest.raises(RunFolderError) as error:
+        files.read(folder)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"started_at": 1e18}, "run.json: started_at: Input should be less than or equal to 4102444800"),
+        ({"ended_at": 0}, "run.json: ended_at: Input should be greater than or equal to 946684800"),
+        (
+            {"self_check": {"gateway_requests": "12"}},
+            "run.json: self_check.gateway_requests: Input should be a valid int",
+        ),
+        ({"self_check": {"lag_p99_ms": math.inf}}, "run.json: self_check.lag_p99_ms: is not a number"),
+        ({"fetch": {"deadline_s": math.nan, "poll_s": 1}}, "run.json: fetch.deadline_s: is not a number"),
+    ],
+)
+def test_a_run_whose_numbers_cannot_be_is_named(folder: Path, change: dict[str, Any], said: str) -> None:
+    whole = json.loads((folder / RUN_JSON).read_text())
+    (folder / RUN_JSON).write_text(json.dumps(whole | change))
     with pytest.raises(RunFolderError) as error:
         files.read(folder)
     assert said in str(error.value)
