@@ -49,12 +49,12 @@ def fetch(
     """
     run, records = files.read_run(path), files.read_records(path)
     found = _found_before(path)
-    wanted, nameless = _answered(records)
+    wanted, unmatchable = _answered(records)
     arrived = {request_id for request_id in wanted.index if request_id in found}
     whole = _window(run, records)
     asked = Asked(run, query_string(run), sleep, limit)
     began = clock()
-    reason = "It was interrupted. Run fetch again."
+    reason = "Asking CloudWatch was interrupted."
 
     def tell() -> None:
         progress(Progress(len(arrived), len(wanted), len(found), clock() - began, run.fetch.deadline_s))
@@ -69,7 +69,7 @@ def fetch(
                     arrived.add(invocation.request_id)
             tell()
             if len(arrived) == len(wanted):
-                reason = _NAMELESS.format(nameless) if nameless else ""
+                reason = _UNMATCHABLE.format(unmatchable) if unmatchable else ""
                 break
             waited = clock() - began
             if waited + run.fetch.poll_s > run.fetch.deadline_s:
@@ -89,8 +89,8 @@ def fetch(
             query=asked.query,
             queries=asked.queries,
             invocations=len(found),
-            answered=len(wanted) + nameless,
-            missing=len(wanted) - len(arrived) + nameless,
+            answered=len(wanted) + unmatchable,
+            missing=len(wanted) - len(arrived) + unmatchable,
             complete=not reason,
             reason=reason,
         )
@@ -113,15 +113,15 @@ def _found_before(path: Path) -> dict[str, Invocation]:
     return {row[0]: Invocation(*row) for row in rows}
 
 
-_NAMELESS = "Answers without Bedrock's request id, which no invocation can be matched with: {:,}."
+_UNMATCHABLE = "Answers without a request id of Bedrock's own, which no invocation can be matched with: {:,}."
 
 
 def _answered(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The requests that Bedrock must know, by request id, with their times; and how many came back without an id."""
+    """The requests that Bedrock must know, by request id, with their times; and how many have no id of their own."""
     answered = records[outcomes(records) == Outcome.ANSWERED]
     answered = answered.assign(ended_at=answered["intended_at"] + answered["latency_ms"] / 1000)
     named = answered[answered["request_id"] != ""].drop_duplicates("request_id")
-    return named.set_index("request_id")[["started_at", "ended_at"]], int((answered["request_id"] == "").sum())
+    return named.set_index("request_id")[["started_at", "ended_at"]], len(answered) - len(named)
 
 
 def _window(run: Run, records: pd.DataFrame) -> tuple[int, int]:

@@ -27,35 +27,47 @@ _STATUS_POLL_S = (0.1, 1.0)  # between looks at a running query: first, and at m
 
 _BUSY = {"ThrottlingException", "LimitExceededException", "ServiceUnavailableException", "TooManyRequestsException"}
 
+# Of a JSON event no more than 200 members are extracted, and the messages of a long conversation are more than that.
+# What stands behind them is parsed from the raw event, JSON without spaces: the member whose place, counted in closing
+# braces from the end, is the right one. A quote inside a text has a backslash in front, and bodies hold objects in
+# objects: so no member of that name in a prompt, an answer or a tool's input passes for it.
+_REST = r'(?:,"\w+":(?:"[^"\\]*"|[\w.+-]+|\{[^{}]*\}))*\}'  # of an object, behind one of its members
+_PARSED = (
+    rf'[{{,]"inferenceRegion":"(?<endRegion>[^"\\]+)"{_REST}$',
+    rf'[{{,]"errorCode":"(?<endError>[^"\\]+)"{_REST}$',
+    rf'[{{,]"outputTokenCount":(?<endOutputTokens>\d+){_REST}{_REST}$',
+    rf'[{{,]"metrics":\{{"latencyMs":(?<endLatencyMs>\d+)\}}{_REST}{_REST}{_REST}$',
+    # The answer lies between this one and the end: a tool's input could imitate it, with the members that follow.
+    rf'[{{,]"inputTokenCount":(?<endInputTokens>\d+){_REST},"output":\{{"outputContentType":',
+    r'"(?<regionMember>inferenceRegion)":',
+)
 _FIELDS = (
-    "requestId",
-    "@timestamp",
-    "accountId",
-    "region",
-    "coalesce(inferenceRegion, region) as servedRegion",
-    "modelId",
-    "operation",
-    "output.outputBodyJson.metrics.latencyMs as latencyMs",
-    "input.inputTokenCount as inputTokens",
-    "output.outputTokenCount as outputTokens",
-    "errorCode",
+    "coalesce(inferenceRegion, endRegion) as servedRegion",
+    "coalesce(output.outputBodyJson.metrics.latencyMs, endLatencyMs) as latencyMs",
+    "coalesce(input.inputTokenCount, endInputTokens) as inputTokens",
+    "coalesce(output.outputTokenCount, endOutputTokens) as outputTokens",
+    "coalesce(errorCode, endError) as error",
 )
 
 
 def query_string(run: Run) -> str:
     """The Logs Insights query: this run's invocations, by its tag and its models.
 
-    A logged modelId is the bare id or an inference profile's ARN, which ends with it.
+    A logged modelId is the bare id or an inference profile's ARN, which ends with it. It and the tag stand in front of
+    the bodies, so they are always extracted.
     """
     direct = (consumer.model for consumer in run.consumers if consumer.route == "direct")
     ids = {model.rpartition("/")[2] for model in (*direct, *(deployment.model_id for deployment in run.deployments))}
     models = "|".join(re.escape(model).replace("/", r"\/") for model in sorted(ids))
     tag = run.id.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        f"fields {', '.join(_FIELDS)}\n"
-        f'| filter requestMetadata.run = "{tag}" and modelId like /({models})$/\n'
-        "| sort @timestamp asc"
+    commands = (
+        "fields requestId, @timestamp, accountId, region, modelId, operation",
+        f'filter requestMetadata.run = "{tag}" and modelId like /({models})$/',
+        *(f"parse @message /{pattern}/" for pattern in _PARSED),
+        f"fields {', '.join(_FIELDS)}",
+        "sort @timestamp asc",
     )
+    return "\n| ".join(commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +201,24 @@ def _stop(query: _Query) -> None:
 
 
 def _invocation(row: list[dict[str, str]]) -> Invocation:
-    """One result row: all its values are texts, and null ones are left out."""
+    """One result row: all its values are texts, and null ones are left out.
+
+    Without the member inferenceRegion it was served where it was sent to; with one that cannot be read, nobody knows.
+    """
     cells = {cell["field"]: cell.get("value", "") for cell in row}
+    source_region = cells.get("region", "")
     return Invocation(
         request_id=cells.get("requestId", ""),
         at=datetime.fromisoformat(cells["@timestamp"]).replace(tzinfo=UTC).timestamp(),
         account_id=cells.get("accountId", ""),
-        source_region=cells.get("region", ""),
-        inference_region=cells.get("servedRegion", ""),
+        source_region=source_region,
+        inference_region=cells.get("servedRegion") or ("" if cells.get("regionMember") else source_region),
         model_id=cells.get("modelId", ""),
         operation=cells.get("operation", ""),
         latency_ms=_number(cells, "latencyMs"),
         input_tokens=_count(cells, "inputTokens"),
         output_tokens=_count(cells, "outputTokens"),
-        error_code=cells.get("errorCode", ""),
+        error_code=cells.get("error", ""),
     )
 
 

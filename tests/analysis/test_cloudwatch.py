@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+import regex
 import yaml
 from botocore.config import Config
 from botocore.stub import Stubber
@@ -25,7 +26,7 @@ from analysis.cloudwatch import Progress, fetch
 from analysis.model import Invocation, Record, Run, RunAws, RunFetch
 from gateway.settings import CONFIG_DIR
 from tests.analysis import histories
-from tests.analysis.histories import consumer, record, run
+from tests.analysis.histories import ONE, consumer, record, run
 
 MODEL = "us.anthropic.claude-sonnet-4-6"
 GROUP = "/aws/bedrock/modelinvocations"
@@ -77,14 +78,15 @@ class Asker:
             for profile in PROFILES
         }
 
-    def ask(self, times: int = 1, profile: str = "account-one", tag: str | None = None) -> None:
+    def ask(self, times: int = 1, profile: str = "account-one", **more: Any) -> None:
         for _ in range(times):
             at = time.time()
-            answer = self._clients[profile].converse(
-                modelId=MODEL,
-                messages=[{"role": "user", "content": [{"text": "Hi!"}]}],
-                requestMetadata={"run": tag or self.run_id},
-            )
+            request = {
+                "modelId": MODEL,
+                "messages": [{"role": "user", "content": [{"text": "Hi!"}]}],
+                "requestMetadata": {"run": self.run_id},
+            }
+            answer = self._clients[profile].converse(**request | more)
             self.records.append(
                 record(
                     profile, at - histories.T0, answer["ResponseMetadata"]["RequestId"],
@@ -233,7 +235,7 @@ def test_interrupted_it_stops_its_queries_and_keeps_what_it_has(
         assert query_statuses(asker) == ["Cancelled", "Cancelled"]
     log = files.read(path).fetch
     assert log is not None
-    assert (log.complete, log.reason, log.queries) == (False, "It was interrupted. Run fetch again.", 2)
+    assert (log.complete, log.reason, log.queries) == (False, "Asking CloudWatch was interrupted.", 2)
 
 
 def query_statuses(asker: Asker) -> list[str]:
@@ -253,12 +255,85 @@ def test_a_run_without_answers_asks_once(asker: Asker, tmp_path: Path) -> None:
     assert (log.complete, log.queries, invocations(tmp_path)) == (True, 2, [])
 
 
-def test_answers_without_an_id_are_not_waited_for(asker: Asker, tmp_path: Path) -> None:
+def test_answers_without_an_id_of_their_own_are_not_waited_for(asker: Asker, tmp_path: Path) -> None:
     asker.ask(1)
     asker.records += [record(at=asker.started_at - histories.T0), asker.records[0]]
     log = fetch(asker.write(tmp_path))
-    assert (log.complete, log.answered, log.missing) == (False, 2, 1)
-    assert log.reason == "Answers without Bedrock's request id, which no invocation can be matched with: 1."
+    assert (log.complete, log.answered, log.missing) == (False, 3, 2)
+    assert log.reason == "Answers without a request id of Bedrock's own, which no invocation can be matched with: 2."
+
+
+# What a text, and a tool's definition, may hold to be taken for the members that follow the bodies.
+FORGED = {"inferenceRegion": "forged", "errorCode": "Forged", "inputTokenCount": 1, "outputTokenCount": 1}
+FORGED_TEXT = f'"}}]}},{json.dumps(FORGED, separators=(",", ":"))[1:-1]}}}'
+
+
+def test_what_stands_behind_a_long_conversation_is_read_too(asker: Asker, tmp_path: Path) -> None:
+    """CloudWatch extracts 200 members of an event, and the embedded AWS does the same."""
+    roles = ["user" if number % 2 == 0 else "assistant" for number in range(101)]
+    tool = {"toolSpec": {"name": "t", "inputSchema": {"json": {"metrics": {"latencyMs": 1}, **FORGED}}}}
+    asker.ask(
+        5,
+        messages=[{"role": role, "content": [{"text": FORGED_TEXT}]} for role in roles],
+        toolConfig={"tools": [tool]},
+    )
+    path = asker.write(tmp_path)
+    assert fetch(path).complete
+    found = {row["request_id"]: row for row in invocations(path)}
+    for sent in asker.records:
+        seen = found[sent.request_id]
+        assert seen["inference_region"] in ("us-east-1", "us-east-2", "us-west-2")
+        assert (int(seen["input_tokens"]), int(seen["output_tokens"])) == (sent.input_tokens, sent.output_tokens)
+        assert (seen["error_code"], bool(seen["latency_ms"])) == ("", True)
+
+
+EVENT = {
+    "accountId": ONE, "region": "us-east-1", "requestId": "1", "modelId": MODEL, "requestMetadata": {"run": "r"},
+    "input": {
+        "inputContentType": "application/json", "inputBodyJson": {"messages": [FORGED, {"text": FORGED_TEXT}]},
+        "inputTokenCount": 10, "cacheReadInputTokenCount": 0, "cacheWriteInputTokenCount": 0,
+    },
+    "output": {
+        "outputContentType": "application/json",
+        "outputBodyJson": {
+            "output": {"message": {"role": "assistant", "content": [{"toolUse": {"input": FORGED}}]}},
+            "stopReason": "end_turn", "metrics": {"latencyMs": 512}, "usage": {"inputTokens": 10, "outputTokens": 5},
+        },
+        "outputTokenCount": 5,
+    },
+}  # fmt: skip
+ENDS: list[dict[str, Any]] = [
+    {"inferenceRegion": "us-west-2"},
+    {"identity": {"arn": "arn:aws:sts::1:assumed-role/R/s"}, "inferenceRegion": "us-west-2", "schemaVersion": "1.0"},
+    {"inferenceRegion": "us-west-2", "identity": {"arn": "arn"}, "errorCode": "ModelStreamErrorException"},
+    {},
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_end_of_an_event_is_read_in_whatever_order_its_members_stand(end: dict[str, Any]) -> None:
+    """As CloudWatch does it, with Java's regular expressions, of which those of `regex` are nearest."""
+    message = json.dumps(EVENT | end, separators=(",", ":"))
+    found = {}
+    for pattern in insights._PARSED:
+        if match := regex.search(pattern, message, regex.V1):
+            found |= match.groupdict()
+    assert found.pop("regionMember") == "inferenceRegion"
+    expected = {"endRegion": end.get("inferenceRegion"), "endError": end.get("errorCode")}
+    assert found == {
+        **{"endInputTokens": "10", "endOutputTokens": "5", "endLatencyMs": "512"},
+        **{name: value for name, value in expected.items() if value},
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "region"),
+    [({}, "us-east-1"), ({"servedRegion": "us-west-2"}, "us-west-2"), ({"regionMember": "inferenceRegion"}, "")],
+)
+def test_a_region_that_cannot_be_read_is_not_taken_for_the_source(more: dict[str, str], region: str) -> None:
+    cells = {"requestId": "1", "@timestamp": "2026-11-22 12:00:05.000", "region": "us-east-1", **more}
+    seen = insights._invocation([{"field": name, "value": value} for name, value in cells.items()])
+    assert (seen.source_region, seen.inference_region) == ("us-east-1", region)
 
 
 def test_the_query_matches_bare_ids_and_the_ends_of_arns() -> None:
