@@ -23,28 +23,35 @@ _RENAMED = {
 
 
 def join(records: pd.DataFrame, invocations: pd.DataFrame | None) -> pd.DataFrame:
-    """Nothing is dropped but what CloudWatch delivered twice, which it may: delivery is at least once."""
+    """Nothing is dropped but what CloudWatch delivered twice, which it may: delivery is at least once.
+
+    An invocation belongs to one record, the first that has its request id; one without an id belongs to none.
+    """
     records = records.assign(
         outcome=outcomes(records), queued_ms=(records["started_at"] - records["intended_at"]) * 1000
     )
     if invocations is None:
         invocations = pd.DataFrame(columns=list(Invocation.columns()))
     ids = pd.Index(invocations["request_id"], dtype=object)
-    if not ids.is_unique:
-        invocations = invocations.drop_duplicates("request_id")
-        ids = pd.Index(invocations["request_id"], dtype=object)
+    if "" in ids or not ids.is_unique:
+        nameless = invocations["request_id"] == ""
+        named = invocations[~nameless].drop_duplicates("request_id")
+        ids = pd.Index(named["request_id"], dtype=object)
+        invocations = pd.concat([named, invocations[nameless]])
     other_side = invocations.drop(columns="request_id").rename(columns=_RENAMED)
 
     position = ids.get_indexer(pd.Index(records["request_id"], dtype=object))  # -1: no invocation
+    position[pd.Series(position).duplicated()] = -1
     matched = other_side.reset_index(drop=True).reindex(position).set_axis(records.index)
     rows = pd.concat([records, matched], axis=1)
     rows["side"] = _sides(np.where(position >= 0, 0, 1))
 
-    alone = np.ones(len(ids), dtype=bool)
+    alone = np.ones(len(invocations), dtype=bool)
     alone[position[position >= 0]] = False
     if not alone.any():
         return rows
-    rest = other_side[alone].assign(request_id=ids[alone], side=_sides(np.full(int(alone.sum()), 2)))
+    request_id = invocations["request_id"][alone]
+    rest = other_side[alone].assign(request_id=request_id, side=_sides(np.full(int(alone.sum()), 2)))
     return _append(rows, rest)
 
 
@@ -69,7 +76,8 @@ def regions_of_locust(locust: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     matched = rows[rows["side"] == "both"]
     counts = pd.crosstab(matched["consumer"].astype(object), matched["inference_region"].astype(object))
     counts = counts.reindex(locust[locust_csv.NAME], fill_value=0).reset_index(drop=True)
-    return pd.concat([locust, counts.sum(axis=1).rename("invocations").astype(int), counts], axis=1)
+    invocations = counts.sum(axis=1).rename("invocations").astype(int)
+    return pd.concat([locust, invocations, counts.drop(columns="", errors="ignore")], axis=1)
 
 
 def _sides(codes: np.ndarray) -> pd.Categorical:

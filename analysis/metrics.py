@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -206,8 +207,8 @@ class RegionRow:
 
 
 def regions(rows: pd.DataFrame) -> list[RegionRow]:
-    """Successful invocations by inference Region, most first."""
-    served = rows[(rows["side"] != "record") & (rows["error_code"] == "")]
+    """Successful invocations by inference Region, most first; not those of which CloudWatch does not tell it."""
+    served = rows[(rows["side"] != "record") & (rows["error_code"] == "") & (rows["inference_region"] != "")]
     groups = served.groupby("inference_region", observed=True)["invocation_latency_ms"]
     found = [RegionRow(str(r), Proportion(len(part), len(served)), distribution(part)) for r, part in groups]
     return sorted(found, key=lambda row: (-row.invocations.count, row.region))
@@ -239,6 +240,46 @@ def served_by(rows: pd.DataFrame) -> list[ServedRow]:
 # --- the ledger -------------------------------------------------------------------------------------------------
 
 
+class Doubt(StrEnum):
+    """Why CloudWatch does not confirm an answer."""
+
+    NAMELESS = "nameless"  # without Bedrock's request id
+    REPEATED = "repeated"  # another answer has the same request id, and an invocation confirms one
+    MISSING = "missing"  # no invocation has its request id
+    ERRED = "erred"  # its invocation was logged with an errorCode
+
+    def told(self, count: int, answered: int) -> str:
+        """Of so many answers, as a sentence."""
+        return _DOUBTS[self].format(f"{count:,} of {answered:,}")
+
+
+_DOUBTS = {
+    Doubt.NAMELESS: "{} answers came without Bedrock's request id, so no invocation confirms them: the gateway gave "
+    "them itself, from a cache for instance, or does not hand on Bedrock's headers.",
+    Doubt.REPEATED: "{} answers have the request id of another answer, and an invocation confirms one only: the "
+    "gateway may have answered from a cache.",
+    Doubt.MISSING: "CloudWatch has no invocation for {} answered requests.",
+    Doubt.ERRED: "CloudWatch logged an error for {} answered requests.",
+}
+
+
+def doubts(rows: pd.DataFrame) -> pd.Categorical:
+    """Of each row the Doubt; no category where an answer is confirmed, and for what is no answer."""
+    kinds = list(Doubt)
+    answered, alone = rows["outcome"] == Outcome.ANSWERED, rows["side"] == "record"
+    codes = np.full(len(rows), -1, dtype="int8")
+    codes[answered & (rows["side"] == "both") & (rows["error_code"] != "")] = kinds.index(Doubt.ERRED)
+    ids = rows["request_id"][answered & alone]
+    if len(ids):
+        repeated = ids.duplicated() | ids.isin(rows["request_id"][~alone])
+        codes[answered & alone] = np.select(
+            [ids == "", repeated],
+            [kinds.index(Doubt.NAMELESS), kinds.index(Doubt.REPEATED)],
+            default=kinds.index(Doubt.MISSING),
+        )
+    return pd.Categorical.from_codes(codes, categories=[str(kind) for kind in kinds])
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """Four counts of the same requests: the records, Locust's own, the gateway's and CloudWatch's."""
@@ -252,7 +293,8 @@ class Ledger:
     gateway_saw: int | None  # by its own log, whatever it answered; None: its log is not ours to read
     gateway_answered: int  # records of requests that went through it and got an HTTP status
     fetched: bool
-    answered_matched: int  # answered requests whose invocation CloudWatch delivered
+    doubts: Mapping[Doubt, int]  # how many answers CloudWatch does not confirm
+    strays: int  # records that are another run's, or of a consumer or pattern that the run does not have
     invocations: int
     unmatched_invocations: int  # attempts whose id no client got: retried, fallen back from, broken off
     differences: tuple[tuple[str, int, int], ...]  # consumer, its records, Locust's count, where they differ
@@ -260,6 +302,11 @@ class Ledger:
     @property
     def closes(self) -> bool:
         return not self.problems()
+
+    @property
+    def answered_matched(self) -> int:
+        """Answered requests that CloudWatch confirms."""
+        return self.answered - sum(self.doubts.values())
 
     @property
     def amplification(self) -> float | None:
@@ -272,6 +319,8 @@ class Ledger:
         found = []
         if self.sent != self.answered + self.refused_by_gateway + self.refused_by_bedrock + self.failed:
             found.append("The records' outcomes do not add up to what was sent.")
+        if problem := self.stray_problem():
+            found.append(problem)
         if self.locust_sent is None:
             found.append("Locust's statistics are missing, so nothing confirms that the records are complete.")
         found += [
@@ -282,9 +331,19 @@ class Ledger:
             found.append(problem)
         if not self.fetched:
             found.append("CloudWatch was never asked.")
-        elif missing := self.answered - self.answered_matched:
-            found.append(f"CloudWatch has no invocation for {missing:,} of {self.answered:,} answered requests.")
+        found += [
+            doubt.told(count, self.answered)
+            for doubt, count in self.doubts.items()
+            if count and (self.fetched or doubt is not Doubt.MISSING)
+        ]
         return found
+
+    def stray_problem(self) -> str:
+        """Records that cannot be the run's; "" when there are none."""
+        if not self.strays:
+            return ""
+        records = "1 record is" if self.strays == 1 else f"{self.strays:,} records are"
+        return f"{records} another run's, or of a consumer or pattern that this run does not have."
 
     def gateway_problem(self) -> str:
         """Answers of the gateway that its own log does not know of; "" when there are none."""
@@ -308,7 +367,7 @@ def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: b
     requests = sent(rows)
     outcome = requests["outcome"].value_counts()
     side = rows["side"].value_counts()
-    answered = requests["outcome"] == Outcome.ANSWERED
+    doubt = pd.Series(doubts(rows)).value_counts()
     through_gateway = [consumer.name for consumer in run.consumers if consumer.route == "gateway"]
     return Ledger(
         sent=len(requests),
@@ -320,11 +379,18 @@ def ledger(run: Run, rows: pd.DataFrame, locust: pd.DataFrame | None, fetched: b
         gateway_saw=run.self_check.get("gateway_requests"),
         gateway_answered=int((requests["consumer"].isin(through_gateway) & (requests["status"] != 0)).sum()),
         fetched=fetched,
-        answered_matched=int((answered & (requests["side"] == "both")).sum()),
+        doubts={kind: int(doubt[kind]) for kind in Doubt},
+        strays=_strays(run, requests),
         invocations=int(side["both"] + side["invocation"]),
         unmatched_invocations=int(side["invocation"]),
         differences=() if locust is None else tuple(_differences(run, requests, locust)),
     )
+
+
+def _strays(run: Run, requests: pd.DataFrame) -> int:
+    known = {(run.id, consumer.pattern, consumer.name) for consumer in run.consumers}
+    counts = requests.groupby(["run_id", "pattern", "consumer"], observed=True).size()
+    return sum(int(n) for who, n in counts.items() if who not in known)
 
 
 def _differences(run: Run, requests: pd.DataFrame, locust: pd.DataFrame) -> Iterable[tuple[str, int, int]]:
@@ -340,15 +406,17 @@ def _differences(run: Run, requests: pd.DataFrame, locust: pd.DataFrame) -> Iter
 # --- accounts ---------------------------------------------------------------------------------------------------
 
 
+def account_of(run: Run, served_by: RunDeployment | RunConsumer) -> str | None:
+    """The account that a deployment, or a consumer of the direct route, invokes in; None: STS did not tell it."""
+    own = served_by.account_id if isinstance(served_by, RunDeployment) else None
+    return own or run.aws.accounts.get(served_by.profile or "")
+
+
 def accounts_of(run: Run, consumer: RunConsumer) -> set[str] | None:
     """The accounts that a consumer's requests must be invoked in, as configured; None: STS did not tell them all."""
     if consumer.route == "direct":
-        found = {run.aws.accounts.get(consumer.profile or "")}
+        found = {account_of(run, consumer)}
     else:
-        found = {
-            deployment.account_id or run.aws.accounts.get(deployment.profile or "")
-            for deployment in run.deployments
-            if deployment.group == consumer.model
-        }
+        found = {account_of(run, deployment) for deployment in run.deployments if deployment.group == consumer.model}
     known = {account for account in found if account}
     return known if known and len(known) == len(found) else None

@@ -12,21 +12,28 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import files, metrics
 from analysis.claims import CLAIMS, NO_INVOCATIONS
 from analysis.evidence import consumers_of, ids, requests_of
 from analysis.join import join
-from analysis.model import VERDICTS_JSON, Answer, Outcome, Run, RunClaim, Verdict
-from analysis.wording import UNKNOWN, listing, location, plural
+from analysis.metrics import Doubt
+from analysis.model import VERDICTS_JSON, Answer, Outcome, Run, RunClaim, RunConsumer, Verdict
+from analysis.wording import UNKNOWN, command, listing, plural
 
 _NEVER_ASKED = "CloudWatch was never asked."
+_USAGE = ("input_tokens", "output_tokens")
+_INVOCATION_USAGE = ("invocation_input_tokens", "invocation_output_tokens")
 _NEEDED = (
-    "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome", "request_id",
-    "side", "account_id", "inference_region", "invocation_latency_ms", "error_code", "streamed",
-    "input_tokens", "output_tokens", "invocation_input_tokens", "invocation_output_tokens",
+    "run_id", "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome",
+    "request_id", "side", "account_id", "inference_region", "model_id", "invocation_latency_ms", "error_code",
+    "streamed", *_USAGE, *_INVOCATION_USAGE,
 )  # fmt: skip
+_BY_REGION = {"regions_at_least"}
+_BY_WHOM = {"primaries_filled", "overflow_answered_by_fallback"}  # which deployment answered decides these
+_FAIL_ANYHOW = {"all_answered", "shards_separate"}  # by requests that are there, whatever else is missing
 
 
 def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Verdict]:
@@ -35,6 +42,7 @@ def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Ver
         rows = join(folder.records, folder.invocations)
     rows = rows[list(_NEEDED)]  # parts of them are copied often
     ledger = metrics.ledger(folder.run, rows, folder.locust, fetched=folder.invocations is not None)
+    rows = rows.assign(doubt=metrics.doubts(rows))
     return [_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims]
 
 
@@ -61,53 +69,137 @@ def _weighed(
     """The verdict, unless what it rests on does not hold: then UNKNOWN, and why."""
     if bottleneck := folder.run.self_check.get("bottleneck"):
         return _open(verdict, f"The client was the bottleneck, so this says nothing about the gateway: {bottleneck}")
-    if verdict.reason == NO_INVOCATIONS:
-        return _open(verdict, _why_no_invocations(folder))
-    if verdict.answer is not Answer.PASS:
-        return verdict
-    if folder.run.ended_at is None:
-        return _open(verdict, "The run has no end: it was killed, or is still running.")
-    consumers = consumers_of(folder.run, claim)
-    names = {consumer.name for consumer in consumers}
-    if (problem := ledger.gateway_problem()) and any(consumer.route == "gateway" for consumer in consumers):
-        return _open(verdict, f"{problem} One of the two is not complete.")
-    for consumer, recorded, counted in ledger.differences:
-        if consumer in names:
-            counts = f"Locust counted {plural(counted, 'request')} of {consumer}, and the records hold {recorded:,}"
-            return _open(verdict, f"{counts}: one of the two is not complete.")
-    if ledger.locust_sent is None:
-        return _open(verdict, "Locust's statistics are missing, so nothing confirms that the records are complete.")
-    if folder.invocations is None:  # a PASS promises that CloudWatch agrees
-        return _open(verdict, _why_no_invocations(folder))
+    if problem := ledger.stray_problem():
+        return _open(verdict, f"{problem} Records were mixed.")
+    names = {consumer.name for consumer in consumers_of(folder.run, claim)}
     answered = requests_of(rows, names, Outcome.ANSWERED, claim.pattern)
-    missing = answered[answered["side"] == "record"]
-    if len(missing):
-        reason = f"CloudWatch has no invocation for {len(missing):,} of {len(answered):,} answered requests."
+    if claim.claim in _BY_REGION and verdict.answer is not Answer.PASS and (untold := _regions_untold(answered)):
+        return _doubted(verdict, untold)
+    if verdict.reason == NO_INVOCATIONS:
+        return _doubted(verdict, _no_id(answered) or (_why_no_invocations(folder), answered[:0]))
+    if verdict.answer is Answer.UNKNOWN or (verdict.answer is Answer.FAIL and claim.claim in _FAIL_ANYHOW):
+        return verdict
+    if reason := _incomplete(folder, ledger, claim):
+        return _open(verdict, reason)
+    found = None
+    if verdict.answer is Answer.PASS or claim.claim in _BY_WHOM:
+        found = _served_elsewhere(folder.run, answered)
+    if verdict.answer is Answer.PASS:
+        found = found or _no_id(answered) or _unconfirmed(folder, answered) or _made_up_usage(answered)
+    return _doubted(verdict, found) if found else verdict
+
+
+_Found = tuple[str, pd.DataFrame]  # why a verdict does not hold, and the requests that show it
+
+
+def _doubted(verdict: Verdict, found: _Found) -> Verdict:
+    reason, requests = found
+    return replace(_open(verdict, reason), evidence=(*verdict.evidence, *ids(requests)))
+
+
+def _incomplete(folder: files.RunFolder, ledger: metrics.Ledger, claim: RunClaim) -> str:
+    """Why records of its consumers, or of others who share their models, may be missing; "" if nothing says so."""
+    if folder.run.ended_at is None:
+        return "The run has no end: it was killed, or is still running."
+    consumers = consumers_of(folder.run, claim)
+    if (problem := ledger.gateway_problem()) and any(consumer.route == "gateway" for consumer in consumers):
+        return f"{problem} One of the two is not complete."
+    models = {consumer.model for consumer in consumers}
+    concerned = {consumer.name for consumer in folder.run.consumers if consumer.model in models}
+    for consumer, recorded, counted in ledger.differences:
+        if consumer in concerned:
+            counts = f"Locust counted {plural(counted, 'request')} of {consumer}, and the records hold {recorded:,}"
+            return f"{counts}: one of the two is not complete."
+    if ledger.locust_sent is None:
+        return "Locust's statistics are missing, so nothing confirms that the records are complete."
+    return ""
+
+
+def _regions_untold(answered: pd.DataFrame) -> _Found | None:
+    untold = answered[(answered["side"] == "both") & (answered["inference_region"] == "")]
+    if untold.empty:
+        return None
+    return f"CloudWatch does not tell the Region of {len(untold):,} of {len(answered):,} answered requests.", untold
+
+
+def _served_elsewhere(run: Run, answered: pd.DataFrame) -> _Found | None:
+    """Answers that CloudWatch saw another model give, or in another account, than the one that is said to have.
+
+    On the gateway's route that is the deployment that its header names; on the direct route, what was asked for.
+    """
+    matched = answered[answered["side"] == "both"]
+    direct = {consumer.name: consumer for consumer in run.consumers if consumer.route == "direct"}
+    deployed = {deployment.id: deployment for deployment in run.deployments}
+    elsewhere, example = pd.Series(False, index=matched.index), ""
+    who = matched[["consumer", "deployment", "model_id", "account_id"]]
+    for seen in who.drop_duplicates().itertuples(index=False):
+        said = direct.get(seen.consumer) or deployed.get(seen.deployment)
+        if said is None:
+            continue
+        model = said.model if isinstance(said, RunConsumer) else said.model_id
+        account = metrics.account_of(run, said)
+        if not _same_model(seen.model_id, model) or account not in (None, seen.account_id):
+            elsewhere |= (who == list(seen)).all(axis=1)
+            example = example or f"{_named(seen.model_id, seen.account_id)} instead of {_named(model, account)}"
+    if not elsewhere.any():
+        return None
+    counts = f"{int(elsewhere.sum()):,} of {len(answered):,} answered requests"
+    return f"By CloudWatch, others served {counts} than the records say: {example}.", matched[elsewhere]
+
+
+def _same_model(logged: str, configured: str) -> bool:
+    """By the ends of ARNs. A model's own id stands for its inference profiles too, which have a geography in front."""
+    one, other = logged.rpartition("/")[2], configured.rpartition("/")[2]
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+
+
+def _named(model: str, account: str | None) -> str:
+    short = model.rpartition("/")[2] or "no known model"
+    return f"{short} in {account}" if account else short
+
+
+def _no_id(answered: pd.DataFrame) -> _Found | None:
+    """Answers that nothing of CloudWatch's can confirm, however often it is asked."""
+    for doubt in (Doubt.NAMELESS, Doubt.REPEATED):
+        if len(part := answered[answered["doubt"] == doubt]):
+            return doubt.told(len(part), len(answered)), part
+    return None
+
+
+def _unconfirmed(folder: files.RunFolder, answered: pd.DataFrame) -> _Found | None:
+    """A PASS promises that CloudWatch agrees."""
+    if folder.invocations is None:
+        return _why_no_invocations(folder), answered[:0]
+    if len(missing := answered[answered["doubt"] == Doubt.MISSING]):
         why = (folder.fetch and folder.fetch.reason) or "Logs may be on their way."
-        evidence = (*verdict.evidence, *ids(missing))
-        return replace(_open(verdict, f"{reason} {why} {_ask_again(folder)}"), evidence=evidence)
-    made_up = _with_made_up_usage(answered)
-    if len(made_up):
-        reason = (
-            f"{len(made_up):,} of {len(answered):,} answers were streams whose token counts are not CloudWatch's: the "
-            "gateway made them up, as LiteLLM does when Bedrock's stream ends without its end. They may be cut short."
-        )
-        return replace(_open(verdict, reason), evidence=(*verdict.evidence, *ids(made_up)))
-    return verdict
+        return f"{Doubt.MISSING.told(len(missing), len(answered))} {why} {_ask_again(folder)}", missing
+    if len(erred := answered[answered["doubt"] == Doubt.ERRED]):
+        codes = listing(sorted(set(erred["error_code"])))
+        return f"{Doubt.ERRED.told(len(erred), len(answered))} It says {codes}.", erred
+    return None
 
 
-def _with_made_up_usage(answered: pd.DataFrame) -> pd.DataFrame:
-    """Streamed answers whose usage is not the one that Bedrock logged.
+def _made_up_usage(answered: pd.DataFrame) -> _Found | None:
+    """Streamed answers whose usage is not the one that Bedrock logged, or that nobody can compare with it.
 
     Bedrock tells a stream's usage in its last event. LiteLLM 1.106 hides that it is missing: it ends the answer with
     finish_reason "stop", a usage by its own tokenizer and [DONE], so that to the client it looks whole.
     """
-    matched = answered[(answered["side"] == "both") & answered["streamed"].astype(bool)]
-    differs = (matched["output_tokens"] != matched["invocation_output_tokens"]) | (
-        matched["input_tokens"] != matched["invocation_input_tokens"]
-    )
-    told = matched[["output_tokens", "invocation_output_tokens"]].notna().all(axis=1)
-    return matched[differs & told]
+    streams = answered[answered["streamed"].astype(bool)]
+    usage, logged = streams[list(_USAGE)].to_numpy(), streams[list(_INVOCATION_USAGE)].to_numpy("float64")
+    told = ~(np.isnan(usage) | np.isnan(logged)).any(axis=1)
+    counts = f"of {len(answered):,} answers were streams whose token counts"
+    if not told.all():
+        reason = f"{int((~told).sum()):,} {counts} are not told by both sides, so nothing shows that they are whole."
+        return reason, streams[~told]
+    differs = (usage != logged).any(axis=1)
+    if differs.any():
+        reason = (
+            f"{int(differs.sum()):,} {counts} are not CloudWatch's: the gateway made them up, as LiteLLM does when "
+            "Bedrock's stream ends without its end. They may be cut short."
+        )
+        return reason, streams[differs]
+    return None
 
 
 def _why_no_invocations(folder: files.RunFolder) -> str:
@@ -118,8 +210,7 @@ def _why_no_invocations(folder: files.RunFolder) -> str:
 
 
 def _ask_again(folder: files.RunFolder) -> str:
-    command = f"`python -m analysis all {location(folder.path)}`"
-    return f"{command} asks CloudWatch {'again' if folder.fetch else 'now'}."
+    return f"`{command('all', folder.path)}` asks CloudWatch {'again' if folder.fetch else 'now'}."
 
 
 def _open(verdict: Verdict, reason: str) -> Verdict:
@@ -140,9 +231,9 @@ def read_verdicts(path: Path) -> list[Verdict]:
     try:
         return [_verdict(entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
     except FileNotFoundError:
-        raise files.RunFolderError(f"{file}: is missing. Run `python -m analysis judge {path}`.") from None
+        raise files.RunFolderError(f"{file}: is missing. Run `{command('judge', path)}`.") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise files.RunFolderError(f"{file}: cannot be read: {error}. Run `python -m analysis judge {path}`.") from None
+        raise files.RunFolderError(f"{file}: cannot be read: {error}. Run `{command('judge', path)}`.") from None
 
 
 def _verdict(entry: dict[str, Any]) -> Verdict:

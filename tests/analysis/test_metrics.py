@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis import files, metrics, wording
 from analysis.join import join
-from analysis.metrics import Proportion, distribution
+from analysis.metrics import Doubt, Proportion, distribution
 from tests.analysis.histories import consumer, deployment, invocation, record, refused, rows, run, write
 
 
@@ -179,6 +179,45 @@ def test_a_ledger_that_closes(tmp_path: Path) -> None:
     assert (ledger.sent, ledger.answered, ledger.refused_by_gateway, ledger.locust_sent) == (2, 1, 1, 2)
     assert (ledger.invocations, ledger.unmatched_invocations) == (2, 1)
     assert ledger.amplification == 2.0
+
+
+def test_a_region_that_is_not_told_is_none(tmp_path: Path) -> None:
+    joined = rows(
+        tmp_path,
+        [record(request_id="1"), record(request_id="2")],
+        [invocation("1"), invocation("2", inference_region="")],
+    )
+    assert [(row.region, row.invocations) for row in metrics.regions(joined)] == [("us-east-1", Proportion(1, 1))]
+
+
+def test_the_ledger_confirms_an_answer_once_by_a_good_invocation_of_its_own(tmp_path: Path) -> None:
+    names = ["1", "1", "1", "2", "3", "", ""]
+    folder = files.read(
+        write(
+            tmp_path, run(), [record(request_id=name) for name in names],
+            [invocation("1"), invocation("2", error_code="ModelStreamErrorException"), invocation("")],
+        )
+    )  # fmt: skip
+    joined = join(folder.records, folder.invocations)
+    ledger = metrics.ledger(folder.run, joined, folder.locust, fetched=True)
+    assert (ledger.answered, ledger.answered_matched, ledger.closes) == (7, 1, False)
+    assert ledger.doubts == {Doubt.NAMELESS: 2, Doubt.REPEATED: 2, Doubt.MISSING: 1, Doubt.ERRED: 1}
+    assert [problem[:55] for problem in ledger.problems()] == [
+        "2 of 7 answers came without Bedrock's request id, so no",
+        "2 of 7 answers have the request id of another answer, a",
+        "CloudWatch has no invocation for 1 of 7 answered reques",
+        "CloudWatch logged an error for 1 of 7 answered requests",
+    ]
+
+
+@pytest.mark.parametrize("change", [{"run_id": "another"}, {"pattern": "q"}, {"consumer": "B"}])
+def test_records_that_cannot_be_the_runs_are_told(tmp_path: Path, change: dict[str, str]) -> None:
+    folder = files.read(write(tmp_path, run(), [record(request_id="1"), replace(record(request_id="2"), **change)], []))
+    ledger = metrics.ledger(folder.run, join(folder.records, None), folder.locust, fetched=True)
+    assert ledger.strays == 1
+    assert ledger.problems()[0] == (
+        "1 record is another run's, or of a consumer or pattern that this run does not have."
+    )
 
 
 def test_a_ledger_that_does_not_says_where(tmp_path: Path) -> None:

@@ -136,7 +136,11 @@ SHARD_RECORDS = [record("A", request_id="1"), record("A", request_id="2"), recor
 
 
 def in_accounts(*accounts: str) -> list[Invocation]:
-    return [invocation(str(number), account_id=account) for number, account in enumerate(accounts, 1)]
+    models = ("model", "model", "m")
+    return [
+        invocation(str(number), account_id=account, model_id=model)
+        for number, (account, model) in enumerate(zip(accounts, models, strict=False), 1)
+    ]
 
 
 def test_shards_separate(tmp_path: Path) -> None:
@@ -393,7 +397,7 @@ def test_why_the_fetch_ended_is_told(tmp_path: Path) -> None:
         missing=1, complete=False, reason="The dog ate the logs.",
     )  # fmt: skip
     (path / "fetch.json").write_text(log.model_dump_json())
-    again = f"The dog ate the logs. `python -m analysis all {path}` asks CloudWatch again."
+    again = f"The dog ate the logs. `uv run python -m analysis all {path}` asks CloudWatch again."
     assert [verdict.reason for verdict in verdicts.judge(files.read(path))] == [
         f"CloudWatch has no invocation for 1 of 1 answered requests. {again}",
         again,
@@ -414,12 +418,168 @@ def test_nothing_passes_when_cloudwatch_was_never_asked(
     asked = verdicts.judge(files.read(synthetic.write(whole, tmp_path / "runs" / "1")))
     assert {(verdict.answer, verdict.reason) for verdict in asked} == {(PASS, "")}
     never = verdicts.judge(files.read(synthetic.write(replace(whole, invocations=None), tmp_path / "runs" / "2")))
-    why = "CloudWatch was never asked. `python -m analysis all runs/2` asks CloudWatch now."
+    why = "CloudWatch was never asked. `uv run python -m analysis all runs/2` asks CloudWatch now."
     assert {(verdict.answer, verdict.reason) for verdict in never} == {(UNKNOWN, why)}
 
 
 def test_what_fails_fails_although_logs_are_missing(tmp_path: Path) -> None:
     assert judged(tmp_path, run([claim("all_answered")]), [record(request_id="1"), refused()], []).answer is FAIL
+
+
+# Sound but for one record that is not there: as a killed run leaves it, or a worker that was lost.
+SHORT = {
+    "primaries_filled": (balanced("primaries_filled"), served(a=1, b=1, spare=3)),
+    "overflow_answered_by_fallback": (balanced("overflow_answered_by_fallback"), [*served(a=3, b=1), refused()]),
+    "limited_to_quota": (HELD, [record("A"), record("A"), refused("A")]),
+    "neighbours_unharmed": (UNHARMED, [*NOISY, record("B"), record("C"), refused("C")]),
+    "regions_at_least": (run([claim("regions_at_least", at_least=2)]), [record()]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SHORT))
+def test_what_rests_on_all_records_fails_only_when_all_are_there(tmp_path: Path, name: str) -> None:
+    of, records = SHORT[name]
+    assert judged(tmp_path / "whole", of, records).answer is FAIL
+    killed = judged(tmp_path / "killed", of.model_copy(update={"ended_at": None}), records)
+    assert (killed.answer, killed.reason[:18]) == (UNKNOWN, "The run has no end")
+    uncounted = judged(tmp_path / "uncounted", of, records, locust=False)
+    assert (uncounted.answer, uncounted.reason[:28]) == (UNKNOWN, "Locust's statistics are miss")
+    named, invocations = agreed(records)
+    path = write(tmp_path / "lost", of, [*named, record("A", request_id="lost")], invocations)
+    file = path / "requests.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    (lost,) = verdicts.judge(files.read(path))
+    assert (lost.answer, lost.reason[:14]) == (UNKNOWN, "Locust counted")
+
+
+def test_a_failed_request_and_a_stray_fail_whatever_else_is_missing(tmp_path: Path) -> None:
+    died = run([claim("all_answered")], ended_at=None)
+    assert judged(tmp_path / "1", died, [record(), record(status=0, error_type="timeout")], locust=False).answer is FAIL
+    killed = SHARDS.model_copy(update={"ended_at": None})
+    assert judged(tmp_path / "2", killed, SHARD_RECORDS, in_accounts(ONE, TWO, TWO), locust=False).answer is FAIL
+
+
+def test_a_record_lost_by_another_consumer_of_the_model_leaves_its_quota_open(tmp_path: Path) -> None:
+    other = consumer("B", pattern="q")
+    of = balanced("primaries_filled").model_copy(update={"consumers": (consumer(), other)})
+    records, invocations = agreed([*served(a=1, b=1, spare=3), record("B", pattern="q", deployment="a")])
+    path = write(tmp_path, of, records, invocations)
+    assert [verdict.answer for verdict in verdicts.judge(files.read(path))] == [PASS]
+    file = path / "requests.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    (verdict,) = verdicts.judge(files.read(path))
+    assert (verdict.answer, verdict.reason[:32]) == (UNKNOWN, "Locust counted 1 request of B, a")
+
+
+@pytest.mark.parametrize("change", [{"run_id": "another"}, {"pattern": "q"}, {"consumer": "stranger"}])
+@pytest.mark.parametrize("own", [record(), refused()])
+def test_records_of_somebody_else_leave_every_claim_open(tmp_path: Path, own: Record, change: dict[str, str]) -> None:
+    verdict = judged(tmp_path, run([claim("all_answered")]), [own, replace(record(), **change)])
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.startswith("1 record is another run's, or of a consumer or pattern that this run does not")
+
+
+# --- what CloudWatch confirms ---
+
+
+def test_an_answer_that_cloudwatch_logged_with_an_error_is_open(tmp_path: Path) -> None:
+    records = [record(request_id="1"), record(request_id="2")]
+    invocations = [invocation("1"), invocation("2", error_code="ModelStreamErrorException")]
+    verdict = judged(tmp_path, run([claim("all_answered")]), records, invocations)
+    assert (verdict.answer, verdict.reason) == (
+        UNKNOWN,
+        "CloudWatch logged an error for 1 of 2 answered requests. It says ModelStreamErrorException.",
+    )
+    assert verdict.evidence[-1] == "2"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["1", "1", "1"], "2 of 3 answers have the request id of another answer, and an invocation confirms one only"),
+        (["1", "", ""], "2 of 3 answers came without Bedrock's request id, so no invocation confirms them"),
+    ],
+)
+@pytest.mark.parametrize("fetched", [True, False])
+def test_asking_again_is_not_advised_where_it_cannot_help(
+    tmp_path: Path, names: list[str], said: str, fetched: bool
+) -> None:
+    records = [record(request_id=name) for name in names]
+    verdict = judged(tmp_path, run([claim("all_answered")]), records, [invocation("1")] if fetched else None)
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason.startswith(said)
+    assert "analysis all" not in verdict.reason
+
+
+def test_without_any_request_id_the_regions_cannot_be_asked_for(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), [record()] * 2, [])
+    assert (verdict.answer, verdict.reason[:55]) == (UNKNOWN, "2 of 2 answers came without Bedrock's request id, so no")
+
+
+@pytest.mark.parametrize("others", [[], ["us-east-1"]])
+def test_a_region_that_cloudwatch_does_not_tell_is_none(tmp_path: Path, others: list[str]) -> None:
+    regions = ["", "", *others]
+    records = [record(request_id=str(number)) for number in range(len(regions))]
+    invocations = [seen_in(region, str(number)) for number, region in enumerate(regions)]
+    verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), records, invocations)
+    assert verdict.answer is UNKNOWN
+    assert verdict.reason == f"CloudWatch does not tell the Region of 2 of {len(regions)} answered requests."
+    assert verdict.evidence[-2:] == ("0", "1")
+
+
+PROFILE = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/us.anthropic.model-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("configured", "logged", "account", "answer"),
+    [
+        ("us.anthropic.model-v1:0", "us.anthropic.model-v1:0", ONE, PASS),
+        ("us.anthropic.model-v1:0", PROFILE, ONE, PASS),
+        (PROFILE, "us.anthropic.model-v1:0", ONE, PASS),
+        ("anthropic.model-v1:0", PROFILE, ONE, PASS),
+        ("us.anthropic.model-v1:0", "us.anthropic.other-v1:0", ONE, UNKNOWN),
+        ("us.anthropic.model-v1:0", "us.anthropic.model-v1:0", TWO, UNKNOWN),
+        ("us.anthropic.model-v1:0", "", ONE, UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("name", ["primaries_filled", "overflow_answered_by_fallback", "direct"])
+def test_who_served_is_what_cloudwatch_says_too(
+    tmp_path: Path, name: str, configured: str, logged: str, account: str, answer: Answer
+) -> None:
+    """The gateway's header alone is the gateway's word for itself."""
+    if name == "direct":
+        of = run([claim("all_answered")], [consumer(route="direct", profile="one", model=configured)], [])
+        records = [record(request_id=str(number), deployment="one") for number in range(2)]
+    else:
+        of = balanced(name)
+        deployments = tuple(one.model_copy(update={"model_id": configured}) for one in of.deployments)
+        of = of.model_copy(update={"deployments": deployments})
+        records = [replace(one, request_id=str(n)) for n, one in enumerate(served(a=2, b=1, spare=1))]
+    seen = [invocation(one.request_id, model_id=configured) for one in records]
+    seen[0] = replace(seen[0], model_id=logged, account_id=account)
+    verdict = judged(tmp_path, of, records, seen)
+    assert verdict.answer is answer
+    if answer is UNKNOWN:
+        by = f"{logged or 'no known model'} in {account} instead of {configured} in {ONE}"
+        assert verdict.reason == (
+            f"By CloudWatch, others served 1 of {len(records)} answered requests than the records say: {by}."
+        )
+        assert verdict.evidence[-1] == "0"
+
+
+def test_a_failure_by_the_gateways_word_is_open_where_cloudwatch_denies_it(tmp_path: Path) -> None:
+    records = [replace(one, request_id=str(n)) for n, one in enumerate(served(a=3, spare=3))]
+    agrees = [invocation(one.request_id) for one in records]
+    assert judged(tmp_path / "1", balanced("primaries_filled"), records, agrees).answer is FAIL
+    denies = [replace(agrees[0], account_id=TWO), *agrees[1:]]
+    assert judged(tmp_path / "2", balanced("primaries_filled"), records, denies).answer is UNKNOWN
+
+
+def test_a_deployment_that_the_run_does_not_know_is_not_compared(tmp_path: Path) -> None:
+    verdict = judged(
+        tmp_path, run([claim("all_answered")]), [record(request_id="1", deployment="")], [invocation("1", model_id="x")]
+    )
+    assert verdict.answer is PASS
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -440,7 +600,7 @@ def test_without_locusts_count_a_claim_is_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("saw", "answer"), [(1, UNKNOWN), (2, PASS), (3, PASS), (None, PASS)])
 def test_a_gateway_that_saw_fewer_leaves_its_consumers_open(tmp_path: Path, saw: int | None, answer: Answer) -> None:
-    tenants = [consumer("A"), consumer("B", pattern="q", route="direct", profile="one", model="m")]
+    tenants = [consumer("A"), consumer("B", pattern="q", route="direct", profile="one", model="model")]
     claims = [claim("all_answered"), RunClaim(pattern="q", claim="all_answered")]
     of = run(claims, tenants, self_check={"gateway_requests": saw})
     path = write(tmp_path, of, *agreed([record("A"), record("A"), record("B", pattern="q"), record("B", pattern="q")]))
@@ -497,7 +657,7 @@ def test_verdicts_survive_their_file(tmp_path: Path) -> None:
 def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "verdicts.json").write_text(content)
-    with pytest.raises(RunFolderError, match=r"verdicts\.json: .*Run `python -m analysis judge"):
+    with pytest.raises(RunFolderError, match=r"verdicts\.json: .*Run `uv run python -m analysis judge"):
         verdicts.read_verdicts(tmp_path)
 
 
@@ -519,3 +679,21 @@ def test_a_stream_that_the_gateway_ended_in_bedrocks_stead_is_no_proof(
     if answer is UNKNOWN:
         assert "1 of 2 answers were streams whose token counts are not CloudWatch's" in verdict.reason
         assert "odd" in verdict.evidence
+
+
+@pytest.mark.parametrize("untold", ["input_tokens", "output_tokens"])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_stream_whose_tokens_one_side_does_not_tell_is_no_proof(tmp_path: Path, untold: str, streamed: bool) -> None:
+    whole, odd = record(request_id="whole", streamed=streamed), record(request_id="odd", streamed=streamed)
+    seen = [invocation("whole"), invocation("odd")]
+    of = run([claim("all_answered")])
+    by_cloudwatch = judged(tmp_path / "1", of, [whole, odd], [seen[0], replace(seen[1], **{untold: None})])
+    by_the_gateway = judged(tmp_path / "2", of, [whole, replace(odd, **{untold: None})], seen)
+    for verdict in (by_cloudwatch, by_the_gateway):
+        assert verdict.answer is (UNKNOWN if streamed else PASS)
+        if streamed:
+            assert verdict.reason == (
+                "1 of 2 answers were streams whose token counts are not told by both sides, so nothing shows that they "
+                "are whole."
+            )
+            assert verdict.evidence[-1] == "odd"
