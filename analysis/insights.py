@@ -41,30 +41,31 @@ _PARSED = (
     rf'[{{,]"inputTokenCount":(?<endInputTokens>\d+){_REST},"output":\{{"outputContentType":',
     r'"(?<regionMember>inferenceRegion)":',
 )
-_FIELDS = (
-    "coalesce(inferenceRegion, endRegion) as servedRegion",
-    "coalesce(output.outputBodyJson.metrics.latencyMs, endLatencyMs) as latencyMs",
-    "coalesce(input.inputTokenCount, endInputTokens) as inputTokens",
-    "coalesce(output.outputTokenCount, endOutputTokens) as outputTokens",
-    "coalesce(errorCode, endError) as error",
+_FIELDS = (  # name, the member as it is extracted, and as it is parsed
+    ("servedRegion", "inferenceRegion", "endRegion"),
+    ("latencyMs", "output.outputBodyJson.metrics.latencyMs", "endLatencyMs"),
+    ("inputTokens", "input.inputTokenCount", "endInputTokens"),
+    ("outputTokens", "output.outputTokenCount", "endOutputTokens"),
+    ("error", "errorCode", "endError"),
 )
 
 
-def query_string(run: Run) -> str:
+def query_string(run: Run, parse: bool = True) -> str:
     """The Logs Insights query: this run's invocations, by its tag and its models.
 
     A logged modelId is the bare id or an inference profile's ARN, which ends with it. It and the tag stand in front of
-    the bodies, so they are always extracted.
+    the bodies, so they are always extracted. Without `parse`, what stands behind a long conversation is not read.
     """
     direct = (consumer.model for consumer in run.consumers if consumer.route == "direct")
     ids = {model.rpartition("/")[2] for model in (*direct, *(deployment.model_id for deployment in run.deployments))}
     models = "|".join(re.escape(model).replace("/", r"\/") for model in sorted(ids))
     tag = run.id.replace("\\", "\\\\").replace('"', '\\"')
+    members = [f"coalesce({member}, {end})" if parse else member for _, member, end in _FIELDS]
     commands = (
         "fields requestId, @timestamp, accountId, region, modelId, operation",
         f'filter requestMetadata.run = "{tag}" and modelId like /({models})$/',
-        *(f"parse @message /{pattern}/" for pattern in _PARSED),
-        f"fields {', '.join(_FIELDS)}",
+        *(f"parse @message /{pattern}/" for pattern in _PARSED if parse),
+        f"fields {', '.join(f'{member} as {name}' for member, (name, *_) in zip(members, _FIELDS, strict=True))}",
         "sort @timestamp asc",
     )
     return "\n| ".join(commands)
@@ -140,6 +141,10 @@ class Asked:
                 limit=self._limit,
             )
         except (aws.BotoCoreError, aws.ClientError) as error:
+            plain = query_string(self._run, parse=False)
+            if _code(error) == "MalformedQueryException" and self.query != plain:
+                self.query = plain  # no documentation says which regular expressions CloudWatch takes
+                return self._start(profile, window)
             self._transient(error, profile)
             return []
         self.queries += 1
@@ -179,7 +184,7 @@ class Asked:
     def _transient(self, error: Exception, profile: str) -> None:
         """Notes an error that may pass, and raises FetchError for one that will not."""
         if isinstance(error, aws.ClientError):
-            code = error.response.get("Error", {}).get("Code", "")
+            code = _code(error)
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _BUSY or status >= 500:
                 self.trouble = f"CloudWatch Logs is too busy for profile {profile}: {code}."
@@ -188,6 +193,10 @@ class Asked:
             self.trouble = f"CloudWatch Logs broke the connection: {error}."
             return
         _refuse(error, self._run, profile)
+
+
+def _code(error: Exception) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, aws.ClientError) else ""
 
 
 def _refuse(error: Exception, run: Run, profile: str) -> NoReturn:

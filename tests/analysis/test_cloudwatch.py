@@ -413,6 +413,32 @@ def test_what_may_pass_is_asked_again(scripted: Scripted, tmp_path: Path, troubl
     assert (log.complete, log.invocations) == (True, 1)
 
 
+def test_without_its_regular_expressions_a_query_that_aws_refuses_is_asked_again(
+    scripted: Scripted, tmp_path: Path
+) -> None:
+    scripted.error("start_query", "MalformedQueryException")
+    scripted.start()
+    scripted.results("Complete", "1")
+    path = one_account(tmp_path)
+    log = fetch(path, sleep=lambda _: None)
+    assert (log.complete, log.query) == (True, insights.query_string(files.read(path).run, parse=False))
+    assert "parse" not in log.query
+
+
+def test_the_plain_query_tells_the_same_of_short_conversations(
+    asker: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asker.ask(3)
+    path = asker.write(tmp_path)
+    fetch(path)
+    told = invocations(path)
+    (path / "invocations.csv").unlink()
+    whole = insights.query_string
+    monkeypatch.setattr("analysis.cloudwatch.query_string", lambda run: whole(run, parse=False))
+    fetch(path)
+    assert invocations(path) == told
+
+
 def test_what_does_not_pass_until_the_deadline_is_told(scripted: Scripted, tmp_path: Path) -> None:
     times = iter(range(0, 1000, 4))  # seconds
     scripted.error("start_query", "LimitExceededException")
@@ -433,6 +459,8 @@ def test_what_does_not_pass_until_the_deadline_is_told(scripted: Scripted, tmp_p
 )
 def test_refusals_are_explained(scripted: Scripted, tmp_path: Path, code: str, said: str) -> None:
     scripted.error("start_query", code)
+    if code == "MalformedQueryException":
+        scripted.error("start_query", code)  # the plain query, too
     path = one_account(tmp_path)
     with pytest.raises(FetchError) as error:
         fetch(path)
