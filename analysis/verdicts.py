@@ -37,13 +37,24 @@ _FAIL_ANYHOW = {"all_answered", "shards_separate"}  # by requests that are there
 
 
 def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Verdict]:
-    """One verdict per claim of the run, in its order. `rows` saves joining again."""
+    """One verdict per claim of the run, in its order, then one per pattern without any. `rows` saves joining again."""
     if rows is None:
         rows = join(folder.records, folder.invocations)
     rows = rows[list(_NEEDED)]  # parts of them are copied often
     ledger = metrics.ledger(folder.run, rows, folder.locust, fetched=folder.invocations is not None)
     rows = rows.assign(doubt=metrics.doubts(rows))
-    return [_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims]
+    claimed = {claim.pattern for claim in folder.run.claims}
+    return [
+        *(_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims),
+        *(_unclaimed(folder.run, pattern) for pattern in folder.run.patterns if pattern not in claimed),
+    ]
+
+
+def _unclaimed(run: Run, pattern: str) -> Verdict:
+    """A run keeps the claims whose consumers all took part: of some users alone, a pattern may claim nothing."""
+    users = list(dict.fromkeys(consumer.user_class for consumer in run.consumers if consumer.pattern == pattern))
+    reason = f"None of its claims is about {listing(users) or 'nobody'} alone. Run its other users too."
+    return Verdict(pattern, "The pattern holds.", Answer.UNKNOWN, UNKNOWN, "a claim to judge", 0, reason)
 
 
 def _judged(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:

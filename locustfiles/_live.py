@@ -103,7 +103,7 @@ class Live:
         self.folder = folder
         self.phase = Phase.SENDING
         self.starts_at: float | None = None  # its first request; None until that is planned
-        self.answers: tuple[Answer, ...] = ()  # one a claim of the run, once it is judged
+        self.answers: tuple[Answer, ...] = ()  # one a claim of the run, then one a pattern without any, once judged
         self.regions: list[RegionRow] | None = None  # None: CloudWatch has not delivered
         self._outcomes: dict[str, Counter[Outcome]] = {consumer.name: Counter() for consumer in run.consumers}
         self._by_fallback: Counter[str] = Counter()  # by pattern
@@ -215,7 +215,7 @@ class Live:
 
 
 def answers(folder: Path) -> list[Answer] | None:
-    """What the run's claims were answered with, in their order; None as long as it is not judged."""
+    """What the run's claims were answered with, in their order, then its patterns without any; None: not judged yet."""
     path = folder / VERDICTS_JSON
     if not path.exists():
         return None

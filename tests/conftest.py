@@ -169,10 +169,11 @@ class Ended:
 
     @property
     def verdicts(self):
-        """{(pattern, claim's name): verdict}."""
+        """{(pattern, claim's name): verdict}; the name is "" for a pattern without claims."""
         verdicts = json.loads((self.run / "verdicts.json").read_text())
-        claims = self.settings["claims"]
-        return {(claim["pattern"], claim["claim"]): verdict for claim, verdict in zip(claims, verdicts, strict=True)}
+        names = [claim["claim"] for claim in self.settings["claims"]]
+        names += [""] * (len(verdicts) - len(names))
+        return {(verdict["pattern"], name): verdict for name, verdict in zip(names, verdicts, strict=True)}
 
     @property
     def answers(self):

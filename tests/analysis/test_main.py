@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def test_judge_exits_with_the_answer(
     assert f" {said} " in analysis.out
     assert analysis.err == ""
     assert said in {verdict.answer for verdict in read_verdicts(path)}
+
+
+def test_a_pattern_of_which_nothing_could_be_judged_is_unknown(analysis: Analysis, tmp_path: Path) -> None:
+    """Users of it ran, but none that a claim is about: nothing fails, and nothing is proved of it."""
+    sound = synthetic.demo()
+    claims = tuple(claim for claim in sound.run.claims if claim.pattern != "quota_isolation")
+    for patterns, code in ((sound.run.patterns, 3), (sound.run.patterns[:-1], 0)):
+        of = sound.run.model_copy(update={"claims": claims, "patterns": patterns})
+        assert analysis("judge", synthetic.write(replace(sound, run=of), tmp_path / str(code))) == code
 
 
 def test_it_runs_as_a_program(tmp_path: Path) -> None:

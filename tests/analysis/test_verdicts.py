@@ -414,7 +414,8 @@ def test_nothing_passes_when_cloudwatch_was_never_asked(
     monkeypatch.chdir(tmp_path)
     whole = synthetic.demo()
     claims = tuple(one for one in whole.run.claims if one.claim == name)
-    whole = replace(whole, run=whole.run.model_copy(update={"claims": claims}))
+    patterns = tuple(dict.fromkeys(one.pattern for one in claims))
+    whole = replace(whole, run=whole.run.model_copy(update={"claims": claims, "patterns": patterns}))
     asked = verdicts.judge(files.read(synthetic.write(whole, tmp_path / "runs" / "1")))
     assert {(verdict.answer, verdict.reason) for verdict in asked} == {(PASS, "")}
     never = verdicts.judge(files.read(synthetic.write(replace(whole, invocations=None), tmp_path / "runs" / "2")))

@@ -147,8 +147,8 @@ def test_a_single_class_is_not_judged_by_its_neighbours(single):
 
 def test_a_class_that_no_claim_is_about_alone_proves_nothing(unjudged):
     assert unjudged.statuses("B") == {"200": 5}
-    assert unjudged.answers == {}
-    assert "UNKNOWN" in unjudged.out
+    assert unjudged.answers == {("quota_isolation", ""): "UNKNOWN"}
+    assert "None of its claims is about ConsumerB alone." in unjudged.verdicts["quota_isolation", ""]["reason"]
 
 
 def test_streams_are_timed_through_the_gateway_and_straight_from_bedrock(streamed):
