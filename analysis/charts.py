@@ -3,7 +3,7 @@
 Across, everything is in percent, so that one picture fits a phone, a desk and paper while its letters keep their size;
 down, in px. Colours are CSS classes, which the page defines for light, dark and print. Colour never stands alone:
 bars have their names on them, and what was not answered has a shape of its own. What is drawn is bounded by what can be
-seen, not by the number of requests: from a few hundred on, they are counted in bins.
+seen, not by the number of requests nor by how long they took: what is too much for a mark each is counted in bins.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from analysis.metrics import Distribution, Proportion, RegionRow
-from analysis.model import Outcome, Run
-from analysis.windows import WINDOW_S, Windows
-from analysis.wording import count, percent, seconds
+from analysis.model import FAULTS_JSON, Outcome, Run
+from analysis.windows import WINDOW_S, Window, Windows
+from analysis.wording import count, percent, plural, seconds
 
 TIMELINE_COLUMNS = ("side", "consumer", "outcome", "deployment", "intended_at", "started_at", "latency_ms")
 MOST_DOTS = 250  # above it a latency chart counts in bins
 MOST_BARS = 600  # above it the timeline does
+MOST_STRETCHES = 60  # of the clock, shaded in turn
+MOST_FAULTS = 12  # named in the timeline
+MOST_WINDOWS = 180  # above it a bar stands for several quota windows
 
 OUTCOME_WORDS = {
     Outcome.ANSWERED: "answered",
@@ -193,7 +196,8 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     scale = Scale(-0.01 * span, 1.02 * span)  # seconds since the first request was due
     parts = {consumer.name: rows[rows["consumer"] == consumer.name] for consumer in run.consumers}
     each = len(rows) <= MOST_BARS
-    top, marks, words = 36.0, [], []
+    seen = _faults_seen(faults, scale, begin)
+    top, marks, words = 36.0 + _FAULT_PX * min(len(seen), MOST_FAULTS + 1), [], []
     for name, part in parts.items():
         if part.empty:
             continue
@@ -202,7 +206,8 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
         drawn, height, note = (_each_request if each else _density)(part, scale, begin, top + 20)
         marks += [*_line_of_text(top + 12, name, f"{_in_short(counts)}{note}", heading=True), *drawn]
         top += 20 + height + 14
-    background = [*_minutes(scale, begin, top), *_time_axis(scale, top), *_faults(faults, scale, begin, top)]
+    stretch = _stretch_s(span)
+    background = [*_clock_bands(scale, begin, top, stretch), *_time_axis(scale, top), *_faults(seen, top)]
     what = (
         "Each bar is a request, from when it was due to its end; thin while it waits in the client for a free user."
         if each
@@ -212,7 +217,8 @@ def timeline(run: Run, rows: pd.DataFrame, faults: Sequence[Mapping[str, Any]]) 
     return Figure(
         "Timeline",
         _svg([*background, *marks], top + 20, alt),
-        f"Time counts from {_clock(begin)} UTC. {what} Every other minute of the clock is shaded.",
+        f"Time counts from {_clock(begin)} UTC. {what} "
+        f"The shading changes every {_stretch_in_words(stretch)} of the clock.",
     )
 
 
@@ -309,65 +315,131 @@ def _time_axis(scale: Scale, height: float) -> list[Markup]:
     return _axis(Scale(scale.low / unit_s, scale.high / unit_s), height, unit)
 
 
-def _minutes(scale: Scale, begin: float, height: float) -> list[Markup]:
-    """Clock minutes, shaded in turn."""
-    minutes = range(math.floor((begin + scale.low) / WINDOW_S), math.ceil((begin + scale.high) / WINDOW_S))
-    every = math.ceil(len(minutes) / 6)  # names that would touch are left out
+_DAY_S = 86_400.0
+_STRETCHES_S = (*(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30)), *(3600.0 * h for h in (1, 2, 4, 8, 12)), _DAY_S)
+
+
+def _stretch_s(span_s: float) -> float:
+    """How long each stretch of the clock is that is shaded or not: a minute, unless those would be too many to see."""
+    least = span_s / MOST_STRETCHES
+    return next((length for length in _STRETCHES_S if length >= least), _DAY_S * math.ceil(least / _DAY_S))
+
+
+def _stretch_in_words(stretch_s: float) -> str:
+    unit_s, unit = next((u, name) for u, name in ((_DAY_S, "day"), (3600, "hour"), (60, "minute")) if stretch_s >= u)
+    return plural(round(stretch_s / unit_s), unit).removeprefix("1 ")
+
+
+def _clock_bands(scale: Scale, begin: float, height: float, stretch_s: float) -> list[Markup]:
+    """The clock's minutes, or longer stretches, shaded in turn and named where they begin."""
+    stretches = range(math.floor((begin + scale.low) / stretch_s), math.ceil((begin + scale.high) / stretch_s))
+    every = math.ceil(len(stretches) / 6)  # names that would touch are left out
     marks = []
-    for place, minute in enumerate(minutes):
-        low = max(scale(minute * WINDOW_S - begin), 0)
-        high = min(scale((minute + 1) * WINDOW_S - begin), 100)
+    for place, stretch in enumerate(stretches):
+        low = max(scale(stretch * stretch_s - begin), 0)
+        high = min(scale((stretch + 1) * stretch_s - begin), 100)
         if place % 2:
             marks.append(_rect(low, high - low, 0, height, "band"))
         if place % every == 0 and low < 92:
-            marks.append(_text(low, 12, _clock(minute * WINDOW_S)[:5], "tick", dx=4))
+            at = stretch * stretch_s
+            marks.append(_text(low, 12, _utc(at, "%H:%M" if stretch_s < _DAY_S else "%m-%d"), "tick", dx=4))
     return marks
 
 
-def _faults(faults: Sequence[Mapping[str, Any]], scale: Scale, begin: float, height: float) -> list[Markup]:
-    marks = []
-    for fault in faults:
-        low = max(scale(fault["started_at"] - begin), 0)
-        high = 100 if fault["stopped_at"] is None else min(scale(fault["stopped_at"] - begin), 100)
+@dataclass(frozen=True)
+class _FaultSeen:
+    """A fault within the timeline, from and to in percent of its width."""
+
+    name: str
+    when: str
+    low: float
+    high: float
+
+
+_FAULT_PX = 24
+
+
+def _faults_seen(faults: Sequence[Mapping[str, Any]], scale: Scale, begin: float) -> list[_FaultSeen]:
+    found = []
+    for fault in sorted(faults, key=lambda fault: float(fault["started_at"])):
+        started, stopped = fault["started_at"], fault["stopped_at"]
+        low = max(scale(started - begin), 0)
+        high = 100 if stopped is None else min(scale(stopped - begin), 100)
         if low < high:
-            marks += [
-                _rect(low, high - low, 18, height - 18, "fault", f"fault: {fault['name']}"),
-                _text(low, 29, _short(f"fault: {fault['name']}"), "tick", dx=4),
-            ]
+            when = f"from {_clock(started)}" if stopped is None else f"{_clock(started)} to {_clock(stopped)}"
+            found.append(_FaultSeen(f"fault: {fault['name']}", when, low, high))
+    return found
+
+
+def _faults(seen: Sequence[_FaultSeen], height: float) -> list[Markup]:
+    """A bar for each under its name, from which its shade hangs down; of many only the first ones."""
+    marks = []
+    for place, fault in enumerate(seen[:MOST_FAULTS]):
+        top, width, says = 20 + _FAULT_PX * place, fault.high - fault.low, f"{fault.name}, {fault.when}"
+        marks += [
+            *_line_of_text(top + 12, fault.name, ""),
+            _rect(fault.low, width, top + 17, 3, "faultbar", says),
+            _rect(fault.low, width, top + 17, height - top - 17, "fault", says),
+        ]
+    if (more := len(seen) - MOST_FAULTS) > 0:
+        marks.append(_text(0, 32 + _FAULT_PX * MOST_FAULTS, f"and {count(more)} more: see {FAULTS_JSON}", "tick"))
     return marks
 
 
-def windows(title: str, seen: Windows) -> Figure | None:
+def windows(title: str, seen: Windows, note: str = "") -> Figure | None:
     """What each quota let through in each of its windows, against the quota. Of use from the second window on."""
     if all(len(chain.windows) < 2 for chain in seen.chains):
         return None
     row, marks, words = 66, [], []
+    together = math.ceil(max(len(chain.windows) for chain in seen.chains) / MOST_WINDOWS)
     for place, chain in enumerate(seen.chains):
         top = place * row
         served = [window.served for window in chain.windows] or [0]
         most = max(*served, chain.quota_rpm)
-        per_window = count(served[0]) if len(set(served)) == 1 else f"{count(min(served))} to {count(max(served))}"
-        value = f"{per_window} a window · quota {count(chain.quota_rpm)}"
+        value = f"{_least_to_most(served)} a window · quota {count(chain.quota_rpm)}"
         words.append(f"{chain.name}: {value}")
         marks += _line_of_text(top + 12, chain.name, value)
-        step, line = 100 / len(served), top + 55 - 36 * chain.quota_rpm / most
-        for number, window in enumerate(chain.windows):
-            left, width, height = (number + 0.1) * step, 0.8 * step, 36 * window.served / most
-            says = f"{_clock(window.starts_at)} {chain.name}: {count(window.served)} of {count(window.offered)} offered"
+        bars = [chain.windows[first : first + together] for first in range(0, len(chain.windows), together)]
+        step, line = 100 / max(len(bars), 1), top + 55 - 36 * chain.quota_rpm / most
+        for number, part in enumerate(bars):
+            left, width = (number + 0.1) * step, 0.8 * step
+            height = 36 * max(window.served for window in part) / most
             marks += [
-                _rect(left, width, top + 56 - height, height, "answered", says),
+                _rect(left, width, top + 56 - height, height, "answered", f"{chain.name}, {_told(part)}"),
                 _rect(left, width, line, 1.5, "ink"),
             ]
+    what = "A bar for each window" if together == 1 else f"A bar for {count(together)} windows, as high as the fullest"
     return Figure(
         title,
         _svg(marks, row * len(seen.chains) - 6, f"{title}. {'; '.join(words)}"),
-        "A bar for each window: it opens with the first request that is served, and lasts a minute. "
-        "The line is the quota.",
+        f"{what}: a window opens with the first request that is served, and lasts a minute. The line is the quota."
+        f"{note and ' '}{note}",
     )
 
 
+def _told(part: Sequence[Window]) -> str:
+    """What one bar shows."""
+    if len(part) == 1:
+        return f"{_clock(part[0].starts_at)}: {count(part[0].served)} of {count(part[0].offered)} offered"
+    each = _least_to_most([window.served for window in part])
+    return f"{_clock(part[0].starts_at)} to {_clock(part[-1].starts_at + WINDOW_S)}: {each} a window"
+
+
+def _least_to_most(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return count(least) if least == most else f"{count(least)} to {count(most)}"
+
+
 def _clock(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+    return _utc(at, "%H:%M:%S")
+
+
+def _utc(at: float, form: str) -> str:
+    """A time as damaged records may hold it too: what no calendar knows is told in seconds."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return f"{at:.6g} s"
 
 
 # --- SVG: texts are escaped by Markup.format ----------------------------------------------------------------------
@@ -418,7 +490,8 @@ def _line_of_text(y: float, label: str, value: str, heading: bool = False) -> li
     """A name at the left and its value at the right, the name cut before they would meet in the narrowest column."""
     room_px = 285 - 6.1 * len(value)
     name = _short(label, max(int(room_px / (7.3 if heading else 6.7)), 8))
-    return [_text(0, y, name, "heading" if heading else "label"), _text(100, y, value, "value", "end")]
+    named = _text(0, y, name, "heading" if heading else "label")
+    return [named, _text(100, y, value, "value", "end")] if value else [named]
 
 
 def _short(text: str, most: int = 40) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -16,6 +17,8 @@ from analysis import charts, metrics, windows
 from analysis.charts import Figure, Scale
 from analysis.join import join
 from analysis.metrics import Distribution
+from analysis.model import Answer
+from analysis.windows import Chain, Window, Windows
 from tests.analysis import synthetic
 from tests.analysis.synthetic import Synthetic
 
@@ -177,9 +180,59 @@ def test_a_fault_is_shaded_from_its_start_to_its_end() -> None:
     (band,) = elements(charts.timeline(run.run, rows_of(run), (fault,)), "rect", "fault")
     ends = run.records["intended_at"] + run.records["latency_ms"] / 1000
     assert width(band) == pytest.approx(100 * 1 / (1.03 * (ends.max() - begin)), abs=0.01)
-    assert says(band) == "fault: no us-east-2"
+    assert says(band) == "fault: no us-east-2, 12:00:04 to 12:00:05"
     over = {**fault, "started_at": begin - 9, "stopped_at": begin - 5}
     assert not elements(charts.timeline(run.run, rows_of(run), (over,)), "rect", "fault")
+
+
+def test_faults_at_the_same_time_have_a_line_each_and_of_many_the_rest_is_counted() -> None:
+    run = synthetic.demo()
+    begin = float(run.records["intended_at"].min())
+    faults = [{"name": f"fault {i}", "started_at": begin + i / 100, "stopped_at": None} for i in range(20)]
+    figure = charts.timeline(run.run, rows_of(run), faults[:3])
+    names = [text for text in elements(figure, "text", "label") if (text.text or "").startswith("fault")]
+    heights = [float(text.attrib["y"]) for text in names]
+    assert [text.text for text in names] == ["fault: fault 0", "fault: fault 1", "fault: fault 2"]
+    assert all(below - above >= 20 for above, below in itertools.pairwise(heights))
+    assert min(float(text.attrib["y"]) for text in elements(figure, "text", "heading")) - max(heights) >= 20
+    many = charts.timeline(run.run, rows_of(run), faults)
+    assert len(elements(many, "rect", "fault")) == charts.MOST_FAULTS
+    assert "and 8 more: see faults.json" in [text.text for text in elements(many, "text", "tick")]
+
+
+@pytest.mark.parametrize(
+    ("span_s", "said", "named"),
+    [
+        (3000, "every minute", r"\d\d:\d\d"),
+        (4 * 3600, "every 5 minutes", r"\d\d:[0-5][05]"),
+        (7 * 86_400, "every 4 hours", r"\d\d:00"),
+        (50 * 365 * 86_400, "every 305 days", r"\d\d-\d\d"),
+        (1e12, "every", r"\d\d-\d\d|[0-9.e+]+ s"),  # milliseconds where seconds belong
+    ],
+)
+def test_however_long_a_run_was_its_timeline_is_bounded(span_s: float, said: str, named: str) -> None:
+    run = synthetic.demo()
+    run.records.loc[0, ["intended_at", "started_at"]] += span_s
+    figure = charts.timeline(run.run, rows_of(run), ())
+    assert figure is not None
+    assert f"The shading changes {said}" in figure.note
+    assert len(elements(figure, "rect", "band")) <= charts.MOST_STRETCHES / 2 + 1
+    above = [tick.text or "" for tick in elements(figure, "text", "tick") if tick.attrib["y"] == "12"]
+    assert 1 <= len(above) <= 7
+    assert all(re.fullmatch(named, text) for text in above), above
+
+
+def test_very_many_quota_windows_share_bars_and_the_fullest_shows() -> None:
+    each = [Window(60.0 * i, 7 if i == 5000 else 3, 2) for i in range(7 * 1440)]
+    seen = Windows(50_000, (Chain("primary", 3, tuple(each), Answer.FAIL),))
+    figure = charts.windows("Quota windows", seen)
+    assert figure is not None
+    bars = elements(figure, "rect", "answered")
+    assert len(bars) <= charts.MOST_WINDOWS
+    (fullest,) = [bar for bar in bars if float(bar.attrib["height"]) > 30]
+    assert says(fullest).endswith("3 to 7 a window")
+    assert "A bar for 56 windows, as high as the fullest" in figure.note
+    assert "3 to 7 a window · quota 3" in figure.svg
 
 
 def test_minutes_are_named_where_they_begin() -> None:
