@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,6 +109,7 @@ class ConsumerRow:
     fallbacks: int
     invocations: int  # requests that CloudWatch knows
     errors: Mapping[str, int] = field(default_factory=dict)  # error_type → count, most frequent first
+    unpriced: int = 0  # requests with output of which nobody knows what it cost
 
     @property
     def success(self) -> Proportion:
@@ -145,17 +147,29 @@ def consumers(rows: pd.DataFrame, deployments: Sequence[RunDeployment] = ()) -> 
 def _paid(requests: pd.DataFrame, deployments: Sequence[RunDeployment]) -> pd.DataFrame:
     """The requests with the tokens and the cost that their records lack.
 
-    A stream tells its usage and its cost at its end, so a broken one tells neither.
+    A stream tells its usage and its cost at its end, so a broken one tells neither. Bedrock itself never tells a cost:
+    on the direct route, where `model_asked` is its model, that is reckoned from a deployment of the same model.
     """
     tokens = {
         name: requests[name].fillna(requests[f"invocation_{name}"].astype("float64"))
         for name in ("input_tokens", "output_tokens")
     }
-    served_by = requests["deployment"].astype(object)
-    price_in = served_by.map({d.id: d.usd_per_input_token for d in deployments}).astype("float64")
-    price_out = served_by.map({d.id: d.usd_per_output_token for d in deployments}).astype("float64")
+    alike = _alike(deployments)
+    asked = [str(model) for model in requests["model_asked"].unique()]
+    charged_as = requests["deployment"].astype(object)
+    charged_as = charged_as.where(
+        charged_as.isin([d.id for d in deployments]),
+        requests["model_asked"].map({model: alike[bare(model)].id for model in asked if bare(model) in alike}),
+    )
+    price_in = charged_as.map({d.id: d.usd_per_input_token for d in deployments}).astype("float64")
+    price_out = charged_as.map({d.id: d.usd_per_output_token for d in deployments}).astype("float64")
     reckoned = tokens["input_tokens"] * price_in + tokens["output_tokens"] * price_out
     return requests.assign(**tokens, cost_usd=requests["cost_usd"].fillna(reckoned))
+
+
+def _alike(deployments: Sequence[RunDeployment]) -> dict[str, RunDeployment]:
+    """Bedrock's model id → a deployment of that model which knows its price."""
+    return {bare(d.model_id): d for d in deployments if d.usd_per_input_token is not None}
 
 
 def _sum_or_none(values: pd.Series) -> float | None:
@@ -194,6 +208,7 @@ def _consumer(pattern: str, consumer: str, part: pd.DataFrame) -> ConsumerRow:
         fallbacks=int(part["fallbacks"].sum()),
         invocations=int((part["side"] == "both").sum()),
         errors={str(kind): int(n) for kind, n in errors.items() if n and kind},
+        unpriced=int((part["cost_usd"].isna() & (part["output_tokens"] > 0)).sum()),
     )
 
 
@@ -420,3 +435,100 @@ def accounts_of(run: Run, consumer: RunConsumer) -> set[str] | None:
         found = {account_of(run, deployment) for deployment in run.deployments if deployment.group == consumer.model}
     known = {account for account in found if account}
     return known if known and len(known) == len(found) else None
+
+
+# --- what it took -----------------------------------------------------------------------------------------------
+
+
+def bare(model_id: str) -> str:
+    """A model or profile id without what an ARN has before it: the log has either."""
+    return model_id.rpartition("/")[2]
+
+
+def distributions(rows: pd.DataFrame, of: str, by: str) -> dict[str, Distribution]:
+    """What the column `of` was in answered requests, for each value of the column `by`."""
+    answered = rows[rows["outcome"] == Outcome.ANSWERED]
+    return {str(name): distribution(part) for name, part in answered.groupby(by, observed=True)[of]}
+
+
+def first_fallback_ms(run: Run, rows: pd.DataFrame) -> float | None:
+    """From when the first of the requests was due to the first answer of another model group than was asked."""
+    answered = rows[rows["outcome"] == Outcome.ANSWERED]
+    group = answered["deployment"].astype(object).map({d.id: d.group for d in run.deployments})
+    fell_back = answered[group.notna() & (group != answered["model_asked"].astype(object))]
+    if fell_back.empty:
+        return None
+    ended_ms = fell_back["intended_at"] * 1000 + fell_back["latency_ms"]
+    return float(ended_ms.min() - rows["intended_at"].min() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class UnheardRow:
+    """Attempts at Bedrock whose id no client got: retried, fallen back from, or broken off."""
+
+    account_id: str
+    model_id: str
+    error_code: str  # "" when they succeeded
+    patterns: tuple[str, ...]  # whose they may be: nothing in the log tells
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+def unheard(run: Run, rows: pd.DataFrame) -> list[UnheardRow]:
+    """By account, model and error, most first."""
+    alone = rows.loc[
+        rows["side"] == "invocation",
+        ["account_id", "model_id", "error_code", "invocation_input_tokens", "invocation_output_tokens"],
+    ].astype({"model_id": object})
+    alike, reach, found = _alike(run.deployments), _reach(run), []
+    alone["model_id"] = alone["model_id"].map(bare)
+    for (account, model, error), part in alone.groupby(["account_id", "model_id", "error_code"], observed=True):
+        tokens_in, tokens_out = (int(part[f"invocation_{name}"].sum()) for name in ("input_tokens", "output_tokens"))
+        found.append(
+            UnheardRow(
+                account_id=str(account),
+                model_id=str(model),
+                error_code=str(error),
+                patterns=tuple(reach.get((str(account), str(model)), run.patterns)),
+                attempts=len(part),
+                input_tokens=tokens_in,
+                output_tokens=tokens_out,
+                cost_usd=_usd(alike.get(str(model)), tokens_in, tokens_out),
+            )
+        )
+    return sorted(found, key=lambda row: -row.attempts)
+
+
+def _usd(deployment: RunDeployment | None, input_tokens: int, output_tokens: int) -> float | None:
+    if deployment is None or deployment.usd_per_input_token is None or deployment.usd_per_output_token is None:
+        return None
+    return input_tokens * deployment.usd_per_input_token + output_tokens * deployment.usd_per_output_token
+
+
+def _reach(run: Run) -> dict[tuple[str | None, str], dict[str, None]]:
+    """Account and model → the patterns whose requests may be tried there, as configured."""
+    found: dict[tuple[str | None, str], dict[str, None]] = {}
+    for tenant in run.consumers:
+        if tenant.route == "direct":
+            places = [(account_of(run, tenant), tenant.model)]
+        else:
+            groups = (tenant.model, *run.fallbacks.get(tenant.model, ()))
+            places = [(account_of(run, d), d.model_id) for d in run.deployments if d.group in groups]
+        for account, model in places:
+            found.setdefault((account, bare(model)), {})[tenant.pattern] = None
+    return found
+
+
+def amplification(rows: pd.DataFrame, attempts: Sequence[UnheardRow]) -> dict[str, float]:
+    """Pattern → invocations for each of its requests that reached Bedrock, where it is known whose they were.
+
+    `attempts`: those that no client heard of.
+    """
+    heard = rows.loc[rows["side"] == "both", "pattern"].value_counts()
+    shared = {pattern for row in attempts if len(row.patterns) > 1 for pattern in row.patterns}
+    unheard_of = Counter[str]()
+    for row in attempts:
+        unheard_of.update(dict.fromkeys(row.patterns, row.attempts))
+    return {str(p): 1 + unheard_of[str(p)] / int(n) for p, n in heard.items() if n and p not in shared}
