@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import jinja2
 import pandas as pd
 
 from analysis import charts, files, join, locust_csv, metrics, windows
-from analysis.metrics import ConsumerRow, Distribution, Proportion
-from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, Verdict, worst
-from analysis.wording import UNKNOWN, clock, count, dollars, interval, listing, percent, plural, seconds
+from analysis.metrics import ConsumerRow, Distribution, Proportion, UnheardRow
+from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, RunConsumer, Verdict, worst
+from analysis.wording import UNKNOWN, clock, command, count, dollars, interval, listing, percent, plural, seconds
 
+_WINDOW_COLUMNS = ("side", "pattern", "consumer", "outcome", "status", "model_asked", "deployment", "started_at")
+_NO_SAMPLES = Distribution(0, None, None, None, None, None)
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 _PAGE = jinja2.Environment(
@@ -51,9 +53,10 @@ class Section:
     verdicts: tuple[Verdict, ...]
     headline: str
     consumers: Table | None
+    notes: tuple[str, ...]
+    served: Table | None
     effort: Table | None
     regions: Table | None
-    errors: tuple[str, ...]
     figures: tuple[charts.Figure, ...]
 
 
@@ -70,17 +73,29 @@ def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdi
     requests = metrics.sent(rows[list(charts.TIMELINE_COLUMNS)])
     ledger = metrics.ledger(run, rows, folder.locust, fetched=folder.invocations is not None)
     consumers = metrics.consumers(rows, run.deployments)
+    attempts = metrics.unheard(run, rows)
+    ratios = metrics.amplification(rows, attempts)
+    quota_rows = metrics.sent(rows[list(_WINDOW_COLUMNS)])
+    cost, made_up_of = _cost(
+        run, consumers, attempts, complete=ledger.fetched and ledger.answered_matched == ledger.answered
+    )
     return _PAGE.get_template("report.html").render(
         run=run,
         answer=worst([verdict.answer for verdict in verdicts]),
         headline=_headline(run, verdicts),
         tally=_tally(verdicts),
-        sections=[_section(run, pattern, rows, consumers, verdicts) for pattern in run.patterns],
+        sections=[
+            _section(run, pattern, rows[rows["pattern"] == pattern], quota_rows, consumers, ratios, verdicts)
+            for pattern in run.patterns
+        ],
         timeline=charts.timeline(run, requests, folder.faults),
         legend=charts.legend(requests),
         locust=_locust_table(folder.locust, rows),
         locust_report=LOCUST_REPORT_HTML if (folder.path / LOCUST_REPORT_HTML).exists() else None,
         ledger=ledger,
+        attempts=_attempts_table(run, attempts),
+        cost=cost,
+        made_up_of=made_up_of,
         accounts=sorted(set(run.aws.accounts.values())),
         bottleneck=run.self_check.get("bottleneck"),
         self_check=_self_check(run.self_check),
@@ -89,6 +104,7 @@ def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdi
         traffic=_traffic_table(run),
         deployments=_deployments_table(run),
         settings=json.dumps(run.settings, indent=2, ensure_ascii=False, default=str) if run.settings else "",
+        command=functools.partial(command, folder=folder.path.resolve()),  # `latest` leads elsewhere tomorrow
         clock=clock, count=count, seconds=seconds, plural=plural, listing=listing,
     )  # fmt: skip
 
@@ -99,9 +115,14 @@ def _headline(run: Run, verdicts: Sequence[Verdict]) -> str:
         return "Nothing was judged"
     given = {p: [verdict.answer for verdict in verdicts if verdict.pattern == p] for p in run.patterns}
     named = {answer: [run.title(p) for p, of in given.items() if of and worst(of) is answer] for answer in Answer}
+    everything = f"{_NUMBERS.get(len(run.patterns), len(run.patterns))} patterns"
     if failed := named[Answer.FAIL]:
+        if len(failed) == len(run.patterns) > 1:
+            return f"All {everything} fail"
         return f"{listing(failed)} {'fails' if len(failed) == 1 else 'fail'}"
     if unknown := named[Answer.UNKNOWN]:
+        if len(unknown) == len(run.patterns) > 1:
+            return f"None of the {everything} is proved"
         return f"{listing(unknown)} {'is' if len(unknown) == 1 else 'are'} not proved"
     held = named[Answer.PASS]
     return f"{held[0]} holds" if len(held) == 1 else f"All {_NUMBERS.get(len(held), len(held))} patterns hold"
@@ -118,9 +139,15 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
 
 
 def _section(
-    run: Run, pattern: str, rows: pd.DataFrame, consumers: Sequence[ConsumerRow], verdicts: Sequence[Verdict]
+    run: Run,
+    pattern: str,
+    here: pd.DataFrame,
+    quota_rows: pd.DataFrame,
+    consumers: Sequence[ConsumerRow],
+    ratios: Mapping[str, float],
+    verdicts: Sequence[Verdict],
 ) -> Section:
-    here = rows[rows["pattern"] == pattern]
+    """`here`: the pattern's rows. `quota_rows`: all patterns' requests, for they may draw on the same quotas."""
     mine = [row for row in consumers if row.pattern == pattern]
     given = tuple(verdict for verdict in verdicts if verdict.pattern == pattern)
     unproved = [verdict for verdict in given if verdict.answer is not Answer.PASS]
@@ -134,32 +161,34 @@ def _section(
         if unproved
         else " · ".join(verdict.observed for verdict in given),
         consumers=_consumers_table(mine),
+        notes=tuple(_notes(run, here, mine, ratios.get(pattern, 1))),
+        served=_served_table(run, here),
         effort=_effort_table(mine),
         regions=_regions_table(by_account),
-        errors=tuple(
-            f"{row.consumer}: {listing([f'{kind} {count(n)}' for kind, n in row.errors.items()])}"
-            for row in mine
-            if row.errors
+        figures=tuple(
+            figure
+            for figure in (*_figures(run, here, mine, by_account), *_quota_figures(run, pattern, quota_rows))
+            if figure
         ),
-        figures=tuple(figure for figure in _figures(run, pattern, here, mine, by_account) if figure),
     )
 
 
+def _notes(run: Run, here: pd.DataFrame, consumers: Sequence[ConsumerRow], ratio: float) -> Iterator[str]:
+    """What is worth a sentence beneath the pattern's table. `ratio`: invocations for each request at Bedrock."""
+    for row in consumers:
+        if row.errors:
+            yield f"Errors of {row.consumer}: {listing([f'{kind} {count(n)}' for kind, n in row.errors.items()])}"
+    if (after_ms := metrics.first_fallback_ms(run, here)) is not None:
+        yield f"The first answer of a fallback came {seconds(after_ms)} after the pattern's first request was due."
+    if ratio > 1:
+        yield f"{max(ratio, 1.01):.2f} invocations at Bedrock for each request that reached it: see the ledger."
+
+
 def _figures(
-    run: Run,
-    pattern: str,
-    here: pd.DataFrame,
-    consumers: Sequence[ConsumerRow],
-    by_account: Mapping[str, pd.DataFrame],
+    run: Run, here: pd.DataFrame, consumers: Sequence[ConsumerRow], by_account: Mapping[str, pd.DataFrame]
 ) -> list[charts.Figure | None]:
     answered = here[here["outcome"] == Outcome.ANSWERED]
     by_consumer = {row.consumer: answered[answered["consumer"] == row.consumer] for row in consumers}
-    tenants = [consumer for consumer in run.consumers if consumer.pattern == pattern]
-    groups = dict.fromkeys(tenant.model for tenant in tenants if tenant.route == "gateway")
-    quotas = [
-        *((f"Quota windows of {group}", windows.deployment_windows(run, here, group)) for group in groups),
-        *((f"Quota windows of {t.name}", windows.consumer_windows(run, here, t)) for t in tenants if t.quota_rpm),
-    ]
     return [
         charts.served(run, here, [row.consumer for row in consumers]),
         charts.regions({account: metrics.regions(part) for account, part in by_account.items()}),
@@ -174,17 +203,37 @@ def _figures(
                 for row in consumers
             },
         ),
-        *(charts.windows(name, seen) for name, seen in quotas if seen),
     ]
+
+
+def _quota_figures(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[charts.Figure | None]:
+    """The windows that the verdicts are about: a quota is asked by all patterns that lead to it."""
+    tenants = [consumer for consumer in run.consumers if consumer.pattern == pattern]
+    for group in dict.fromkeys(tenant.model for tenant in tenants if tenant.route == "gateway"):
+        if seen := windows.deployment_windows(run, rows, group):
+            others = [t for t in run.consumers if t.pattern != pattern and group in _groups_asked(run, t)]
+            also = listing(list(dict.fromkeys(run.title(tenant.pattern) for tenant in others)))
+            yield charts.windows(f"Quota windows of {group}", seen, f"Requests of {also} count too." if also else "")
+    for tenant in tenants:
+        if tenant.quota_rpm and (seen := windows.consumer_windows(run, rows, tenant)):
+            yield charts.windows(f"Quota windows of {tenant.name}", seen)
+
+
+def _groups_asked(run: Run, consumer: RunConsumer) -> tuple[str, ...]:
+    return (consumer.model, *run.fallbacks.get(consumer.model, ())) if consumer.route == "gateway" else ()
 
 
 def _by_account(run: Run, here: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows that reached an account, under its name: with the profile that leads there, where it is only one."""
     found = {}
     for account, part in sorted(here.groupby("account_id", observed=True), key=lambda pair: str(pair[0])):
-        profiles = [profile for profile, known in run.aws.accounts.items() if known == account]
-        found[f"{profiles[0]} · {account}" if len(profiles) == 1 else str(account)] = part
+        found[_account(run, str(account))] = part
     return found
+
+
+def _account(run: Run, account: str) -> str:
+    profiles = [profile for profile, known in run.aws.accounts.items() if known == account]
+    return f"{profiles[0]} · {account}" if len(profiles) == 1 else account
 
 
 def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
@@ -208,7 +257,6 @@ def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
 
 
 def _effort_table(consumers: Sequence[ConsumerRow]) -> Table | None:
-    """What it took; columns that say nothing about any of the consumers are left out."""
     columns: dict[str, Callable[[ConsumerRow], str]] = {
         "Consumer": lambda row: row.consumer,
         "Queued in the client, max": lambda row: seconds(row.queued_ms.max),
@@ -227,21 +275,54 @@ def _effort_table(consumers: Sequence[ConsumerRow]) -> Table | None:
         "Fallbacks": lambda row: count(row.fallbacks),
         "Seen by CloudWatch": lambda row: count(row.invocations),
     }
-    telling = {name: cell for name, cell in columns.items() if any(cell(row) != UNKNOWN for row in consumers)}
-    return _table("What it took", telling, consumers)
+    return _table("What it took", _telling(columns, consumers), consumers)
+
+
+def _served_table(run: Run, here: pd.DataFrame) -> Table | None:
+    lines = metrics.served_by(here)
+    overhead_ms = metrics.distributions(here, "gateway_overhead_ms", "deployment")
+    models = {tenant.profile: tenant.model for tenant in run.consumers if tenant.route == "direct"}
+    models |= {deployment.id: deployment.model_id for deployment in run.deployments}
+    columns: dict[str, Callable[[metrics.ServedRow], str]] = {
+        "Served by": lambda row: row.deployment or "deployment unknown",
+        "Model": lambda row: models.get(row.deployment, UNKNOWN),
+        "Answered": lambda row: count(row.requests.count),
+        "Share": lambda row: percent(row.requests),
+        "Average": lambda row: seconds(row.latency_ms.mean),
+        "p50": lambda row: seconds(row.latency_ms.p50),
+        "p95": lambda row: seconds(row.latency_ms.p95),
+        "p99": lambda row: seconds(row.latency_ms.p99),
+        "Max": lambda row: seconds(row.latency_ms.max),
+        "n": lambda row: count(row.latency_ms.n),
+        "Gateway's overhead, average": lambda row: seconds(overhead_ms[row.deployment].mean),
+    }
+    return _table("How fast each deployment answered, as clients saw it", _telling(columns, lines), lines, texts=2)
 
 
 def _regions_table(by_account: Mapping[str, pd.DataFrame]) -> Table | None:
-    lines = [(account, row) for account, part in by_account.items() for row in metrics.regions(part)]
-    columns: dict[str, Callable[[tuple[str, metrics.RegionRow]], str]] = {
+    lines = [
+        (account, row, clients.get(row.region, _NO_SAMPLES))
+        for account, part in by_account.items()
+        for clients in [metrics.distributions(part, "latency_ms", "inference_region")]
+        for row in metrics.regions(part)
+    ]
+    columns: dict[str, Callable[[tuple[str, metrics.RegionRow, Distribution]], str]] = {
         "Account": lambda line: line[0],
         "Region": lambda line: line[1].region,
         "Invocations": lambda line: count(line[1].invocations.count),
         "Share": lambda line: percent(line[1].invocations),
         "Bedrock's average": lambda line: seconds(line[1].latency_ms.mean),
         "Bedrock's p50": lambda line: seconds(line[1].latency_ms.p50),
+        "Clients' average": lambda line: seconds(line[2].mean),
+        "Clients' p50": lambda line: seconds(line[2].p50),
+        "Clients' n": lambda line: count(line[2].n),
     }
     return _table("Successful invocations by Region, as CloudWatch saw them", columns, lines, texts=2)
+
+
+def _telling(columns: Mapping[str, Callable[[Any], str]], lines: Sequence[Any]) -> dict[str, Callable[[Any], str]]:
+    """Without those that say nothing in any line."""
+    return {name: cell for name, cell in columns.items() if any(cell(line) != UNKNOWN for line in lines)}
 
 
 def _table(
@@ -284,6 +365,48 @@ def _region_cell(region: str, line: Mapping[str, Any]) -> str:
     return f"{count(line[region])} ({percent(Proportion(int(line[region]), int(line['invocations'])))})"
 
 
+def _attempts_table(run: Run, attempts: Sequence[UnheardRow]) -> Table | None:
+    columns: dict[str, Callable[[UnheardRow], str]] = {
+        "Account": lambda row: _account(run, row.account_id),
+        "Model": lambda row: row.model_id,
+        "Error": lambda row: row.error_code or "none",
+        "Pattern": lambda row: _one_of([run.title(pattern) for pattern in row.patterns]),
+        "Invocations": lambda row: count(row.attempts),
+        "Input tokens": lambda row: count(row.input_tokens or None),
+        "Output tokens": lambda row: count(row.output_tokens or None),
+        "Cost": lambda row: dollars(row.cost_usd),
+    }
+    return _table("The invocations that no client knows", _telling(columns, attempts), attempts, texts=4)
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return listing(names, "or") if len(names) < 3 else f"one of {count(len(names))}"
+
+
+def _cost(
+    run: Run, consumers: Sequence[ConsumerRow], attempts: Sequence[UnheardRow], *, complete: bool
+) -> tuple[str, str]:
+    """What the run cost at the prices that the gateway reckons with: the sum, and a sentence on what is in it.
+
+    `complete`: whether CloudWatch has told of every answer, so that it may be taken to know of the other attempts too.
+    """
+    heard = [row.cost_usd for row in consumers if row.cost_usd is not None]
+    unheard = [row.cost_usd for row in attempts if row.cost_usd is not None]
+    if not heard and not unheard:
+        return UNKNOWN, ""
+    unpriced = sum(row.unpriced for row in consumers)
+    unpriced += sum(row.attempts for row in attempts if row.cost_usd is None and row.output_tokens)
+    total = f"{'at least ' if unpriced or not complete else ''}{dollars(sum(heard) + sum(unheard))}"
+    told = f"At LiteLLM's prices the run {'cost' if run.evidence == 'aws' else 'would have cost'} {total}"
+    if unheard:
+        told += f": {dollars(sum(heard))} for what clients asked, {dollars(sum(unheard))} for attempts unknown to them"
+    if unpriced:
+        told += f"; of {plural(unpriced, 'answer')} no price is known"
+    if not complete:
+        told += "; attempts that CloudWatch has not told of are not in it"
+    return total, f"{told}. Reckoned from tokens; the bill is AWS's."
+
+
 def _traffic_table(run: Run) -> Table | None:
     columns: dict[str, Callable[[Any], str]] = {
         "Consumer": lambda c: c.name,
@@ -293,7 +416,7 @@ def _traffic_table(run: Run) -> Table | None:
         "Traffic": lambda c: ", ".join(
             _plain(value) if key == "kind" else f"{key} {_plain(value)}" for key, value in c.traffic.items()
         ),
-        "Quota": lambda c: f"{count(c.quota_rpm)}/min" if c.quota_rpm else UNKNOWN,
+        "Quota": lambda c: _quota(c.quota_rpm, c.quota_tpm),
         "Users": lambda c: count(c.users),
     }
     return _table("Who asked for what", columns, run.consumers, texts=5)
@@ -307,9 +430,14 @@ def _deployments_table(run: Run) -> Table | None:
         "Profile": lambda d: d.profile or UNKNOWN,
         "Account": lambda d: d.account_id or UNKNOWN,
         "Falls back to": lambda d: listing(run.fallbacks.get(d.group, ())) or UNKNOWN,
-        "Quota": lambda d: f"{count(d.rpm)}/min" if d.rpm else UNKNOWN,
+        "Quota": lambda d: _quota(d.rpm, d.tpm),
     }
     return _table("The gateway's deployments", columns, run.deployments, texts=6)
+
+
+def _quota(rpm: int | None, tpm: int | None) -> str:
+    limits = [f"{count(rpm)}/min" if rpm else "", f"{count(tpm)} tokens/min" if tpm else ""]
+    return " · ".join(filter(None, limits)) or UNKNOWN
 
 
 def _milliseconds(value: float) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 from analysis import metrics, windows
 from analysis.files import RunFolder
 from analysis.model import Answer, Run, Verdict, worst
-from analysis.wording import UNKNOWN, count, listing, location, percent, plural, seconds
+from analysis.wording import UNKNOWN, command, count, listing, location, percent, plural, seconds
 
 STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 EVIDENCE = {"aws": "the real AWS", "embedded": "the embedded AWS"}
@@ -257,9 +257,9 @@ def next_steps(folder: RunFolder, verdicts: Sequence[Verdict], report: Path | No
         yield _step("report", location(report))
     answers = {verdict.answer for verdict in verdicts}
     if not report:
-        yield _step("report", f"python -m analysis report {location(folder.path)}")
+        yield _step("report", command("report", folder.path.resolve()))
     if Answer.UNKNOWN in answers and not (folder.fetch and folder.fetch.complete):
-        yield _step("logs", f"python -m analysis all {location(folder.path)}   asks CloudWatch again")
+        yield _step("logs", f"{command('all', folder.path.resolve())}   asks CloudWatch again")
     for note in folder.run.notes:
         yield _step("note", note)
 

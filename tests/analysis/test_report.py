@@ -14,8 +14,9 @@ import pytest
 
 from analysis import files, report, verdicts
 from analysis.join import join
-from analysis.model import LOCUST_REPORT_HTML, Answer, Verdict
-from tests.analysis import synthetic
+from analysis.model import LOCUST_REPORT_HTML, Answer, Invocation, Record, Run, Verdict
+from tests.analysis import histories, synthetic
+from tests.analysis.histories import ONE, TWO, claim, consumer, deployment, invocation, record
 from tests.analysis.synthetic import Sabotage, Synthetic
 
 GOLDEN = Path(__file__).parent / "golden" / "report.html"
@@ -93,10 +94,7 @@ def test_the_real_aws_is_named_with_its_accounts(tmp_path: Path) -> None:
     [
         ("no_fallback", "Fallback and Load balancing fail"),
         ("shared_key", "Quota isolation fails"),
-        (
-            "logs_missing",
-            "Cross-Region inference, Account sharding, Fallback, Load balancing and Quota isolation are not proved",
-        ),
+        ("logs_missing", "None of the five patterns is proved"),
         ("neighbour_quiet", "Quota isolation is not proved"),
     ],
 )
@@ -140,6 +138,14 @@ def test_each_pattern_has_its_claims_its_table_and_its_charts(tmp_path: Path) ->
     assert "65 sent = 63 answered + 2 refused by the gateway + 0 refused by Bedrock + 0 failed" in page.text
 
 
+def test_quotas_of_tokens_are_told_beside_those_of_requests(tmp_path: Path) -> None:
+    limited = deployment("group", rpm=3, tpm=1200)
+    of = histories.run(consumers=[consumer("A", quota_tpm=5000)], deployments=[limited, deployment("free")])
+    page = history(tmp_path, of, [record("A", 1)])
+    assert "5,000 tokens/min" in page.texts
+    assert "3/min · 1,200 tokens/min" in page.texts
+
+
 def test_locust_stands_with_the_regions_beside_it(tmp_path: Path) -> None:
     run = synthetic.demo()
     page = page_of(run, tmp_path)
@@ -153,7 +159,7 @@ def test_locust_stands_with_the_regions_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "words"),
     [
-        ("logs_missing", "CloudWatch was never asked. Run python -m analysis fetch runs/"),
+        ("logs_missing", "CloudWatch was never asked. Run uv run python -m analysis all /"),
         ("logs_partial", "The deadline of 300 s passed."),
         ("locust_disagrees", "Locust counted 4 requests of A, and the records hold 5."),
         ("shard_throttled", "fault: throttle account-two"),
@@ -201,6 +207,163 @@ def test_locusts_own_report_is_linked_when_it_is_there(tmp_path: Path) -> None:
     assert ("a", {"href": LOCUST_REPORT_HTML}) in Page(rendered(folder)).elements
 
 
+def history(path: Path, of: Run, records: list[Record], invocations: list[Invocation] | None = None) -> Page:
+    return Page(rendered(files.read(histories.write(path, of, records, invocations))))
+
+
+def cells(page: Page, caption: str) -> list[str]:
+    """The texts of a table, from its caption on."""
+    begin = page.texts.index(caption)
+    return [text for text in page.texts[begin : begin + 60] if text.strip()]
+
+
+def test_quota_windows_count_what_other_patterns_took_as_the_verdicts_do(tmp_path: Path) -> None:
+    """Two patterns draw on one model group: each alone would show windows that nobody's quota has."""
+    of = histories.run(
+        [claim("primaries_filled"), claim("primaries_filled").model_copy(update={"pattern": "q"})],
+        [consumer("A"), consumer("Q", pattern="q")],
+        [deployment("group", rpm=3)],
+        patterns=("p", "q"),
+        titles={"p": "First", "q": "Second"},
+    )
+    mine = [record("A", at) for at in (1, 2, 61.5, 62)]
+    others = [record("Q", at, pattern="q") for at in (3, 63)]
+    page = history(tmp_path, of, [*mine, *others])
+    assert page.text.count("group 6 of 6 in 2 windows") == 2
+    assert page.texts.count("3 a window · quota 3") == 2
+    for other in ("First", "Second"):
+        assert f"The line is the quota. Requests of {other} count too." in page.text
+
+
+def throttled(path: Path, patterns: tuple[str, ...] = ("p",)) -> Page:
+    """Two answers, and three attempts that no client heard of: two throttled ones, one with tokens."""
+    prices = {"usd_per_input_token": 0.001, "usd_per_output_token": 0.01}
+    of = histories.run(
+        consumers=[consumer("A"), *(consumer(name, pattern=name) for name in patterns[1:])],
+        deployments=[deployment("group", **prices), deployment("other", group="spare", model_id="big", account_id=TWO)],
+        fallbacks={"group": ("spare",)},
+        patterns=patterns,
+    )
+    lost = {"error_code": "ThrottlingException", "input_tokens": None, "output_tokens": None}
+    arn = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/model"
+    return history(
+        path,
+        of,
+        [record("A", 1, "1"), record("A", 2, "2", latency_ms=1500, deployment="other")],
+        [
+            invocation("1"),
+            invocation("2", model_id="big", account_id=TWO, latency_ms=300.0),
+            *(invocation(name, **lost) for name in ("x", "y")),
+            invocation("z", model_id=arn),
+        ],
+    )
+
+
+def test_attempts_that_no_client_heard_of_are_told_with_their_error_tokens_and_cost(tmp_path: Path) -> None:
+    told = cells(throttled(tmp_path), "The invocations that no client knows")
+    assert told[1:9] == ["Account", "Model", "Error", "Pattern", "Invocations", "Input tokens", "Output tokens", "Cost"]
+    assert told[9:17] == [f"one · {ONE}", "model", "ThrottlingException", "P", "2", "—", "—", "$0.00"]
+    assert told[17:25] == [f"one · {ONE}", "model", "none", "P", "1", "10", "5", "$0.06"]
+
+
+def test_amplification_is_told_of_a_pattern_where_it_is_known_whose_the_attempts_were(tmp_path: Path) -> None:
+    assert "2.50 invocations at Bedrock for each request that reached it" in throttled(tmp_path / "one").text
+    shared = throttled(tmp_path / "two", ("p", "q"))
+    assert "invocations at Bedrock for each" not in shared.text
+    assert "P or Q" in shared.texts
+    assert "invocations at Bedrock for each" not in page_of(synthetic.demo(), tmp_path / "sound").text
+
+
+def test_each_deployment_has_its_own_latencies_and_each_region_the_clients(tmp_path: Path) -> None:
+    page = throttled(tmp_path)
+    served = cells(page, "How fast each deployment answered, as clients saw it")
+    assert served[1:9] == [
+        "Served by",
+        "Model",
+        "Answered",
+        "Share",
+        "Average",
+        "Max",
+        "n",
+        "Gateway's overhead, average",
+    ]
+    assert served[9:17] == ["group", "model", "1", "50.0 %", "0.500 s", "0.500 s", "1", "0.008 s"]
+    assert served[17:25] == ["other", "big", "1", "50.0 %", "1.500 s", "1.500 s", "1", "0.008 s"]
+    regions = cells(page, "Successful invocations by Region, as CloudWatch saw them")
+    assert regions[10:28] == [
+        *(f"one · {ONE}", "us-east-1", "1", "100 %", "0.400 s", "—", "0.500 s", "—", "1"),
+        *(f"two · {TWO}", "us-east-1", "1", "100 %", "0.300 s", "—", "1.500 s", "—", "1"),
+    ]
+
+
+def test_the_first_fallback_is_told_with_the_time_it_took(tmp_path: Path) -> None:
+    told = "The first answer of a fallback came 2.500 s after the pattern's first request was due."
+    assert told in throttled(tmp_path / "fell").text  # due 1 s later, answered in 1.5 s
+    assert "first answer of a fallback" not in page_of(synthetic.demo(sabotage="no_fallback"), tmp_path / "not").text
+
+
+def test_the_run_has_a_cost_with_what_nobody_heard_of_and_says_what_has_no_price(tmp_path: Path) -> None:
+    page = throttled(tmp_path)
+    assert "Cost at LiteLLM’s prices at least $0.12" in page.text
+    assert (
+        "At LiteLLM's prices the run cost at least $0.12: $0.06 for what clients asked, $0.06 for attempts unknown to "
+        "them; of 1 answer no price is known."
+    ) in page.text
+
+
+@pytest.mark.parametrize(("sabotage", "told"), [(None, "$0.0"), ("logs_partial", "at least $0.0")])
+def test_a_cost_is_the_least_one_while_logs_are_missing(tmp_path: Path, sabotage: Sabotage | None, told: str) -> None:
+    page = page_of(synthetic.demo(sabotage=sabotage), tmp_path)
+    assert f"Cost at LiteLLM’s prices {told}" in page.text
+    assert f"the run would have cost {told}" in page.text
+    assert ("attempts that CloudWatch has not told of are not in it" in page.text) == bool(sabotage)
+
+
+def test_the_direct_route_costs_what_a_deployment_of_the_same_model_does(tmp_path: Path) -> None:
+    prices = {"usd_per_input_token": 0.001, "usd_per_output_token": 0.01}
+    arn = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/model"
+    for model, told in (("model", "$0.06"), (arn, "$0.06"), ("another", "—")):
+        of = histories.run(
+            consumers=[consumer("A", route="direct", model=model, profile="one")],
+            deployments=[deployment("group", **prices)],
+        )
+        page = history(
+            tmp_path / told / model[:5],
+            of,
+            [record("A", 1, "1", model_asked=model, deployment="one")],
+            [invocation("1")],
+        )
+        assert f"Cost at LiteLLM’s prices {told}" in page.text
+
+
+def test_what_to_type_names_the_folder_that_the_run_lies_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = synthetic.demo(sabotage="logs_missing")
+    synthetic.write(run, tmp_path / "my runs" / "one")
+    (tmp_path / "latest").symlink_to(tmp_path / "my runs" / "one")  # which will lead elsewhere tomorrow
+    for here, path in ((tmp_path, "'my runs/one'"), (tmp_path / "my runs", "one"), (Path("/"), None)):
+        monkeypatch.chdir(here)
+        page = Page(rendered(files.read(tmp_path / "latest")))
+        path = path or f"'{str(tmp_path)[1:]}/my runs/one'"
+        for what in ("judge", "report", "all"):
+            assert f"uv run python -m analysis {what} {path}" in page.text
+
+
+def test_a_pattern_none_of_whose_claims_applies_is_not_hidden(tmp_path: Path) -> None:
+    of = histories.run(
+        [claim("all_answered")],
+        [consumer("A"), consumer("B", pattern="q", user_class="ConsumerB")],
+        patterns=("p", "q"),
+        titles={"p": "Fallback", "q": "Quota isolation"},
+    )
+    page = history(
+        tmp_path, of, [record("A", 1, "1"), record("B", 1, "2", pattern="q")], [invocation("1"), invocation("2")]
+    )
+    assert page.text.count("Quota isolation is not proved") == 1
+    assert "2 claims: 1 PASS and 1 UNKNOWN." in page.text
+    assert "None of its claims is about ConsumerB alone. Run its other users too. 0 of 1" in page.text
+    assert "patterns.yaml" not in page.text
+
+
 # --- the file -----------------------------------------------------------------------------------------------------
 
 
@@ -231,15 +394,16 @@ def test_the_report_is_written_into_the_run_folder_or_a_clear_error_raised(tmp_p
         report.write(replace(folder, path=tmp_path / "gone"), rows, [])
 
 
-def test_the_page_is_as_it_was_last_approved(tmp_path: Path) -> None:
+def test_the_page_is_as_it_was_last_approved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a wanted change: UPDATE_GOLDEN=1 pytest tests/analysis/test_report.py, and look at the difference."""
     given = [
         Verdict("cris", "Every request is answered.", Answer.PASS, "10 of 10", "10 of 10", 10, "", ("requests.csv",)),
         Verdict("fallback", "The overflow is answered.", Answer.FAIL, "6 of 7", "7 of 7", 7, "One failed.", ("id-1",)),
         Verdict("quota_isolation", "A is held.", Answer.UNKNOWN, "—", "3 of 5", 0, "Nothing was sent."),
     ]
+    monkeypatch.chdir(tmp_path)
     run = synthetic.demo()
-    html = rendered(folder_of(run, tmp_path), given)
+    html = rendered(folder_of(run, tmp_path / "runs" / run.run.id), given)
     body = re.sub(r"<style>.*</style>", "<style/>", html, flags=re.DOTALL)
     lines = "\n".join(line.strip() for line in body.replace("><", ">\n<").splitlines() if line.strip()) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):

@@ -9,6 +9,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,13 +188,48 @@ def test_a_phone_never_scrolls_sideways_but_in_tables(browser: webdriver.Chrome,
     assert browser.execute_script(f"return {beyond}.length") == 0
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "media"), [(390, "screen"), (1280, "screen"), (700, "print")])
 def test_names_and_values_in_charts_do_not_run_into_each_other(
-    browser: webdriver.Chrome, page: Path, tmp_path: Path, width: int
+    browser: webdriver.Chrome, page: Path, tmp_path: Path, width: int, media: str
 ) -> None:
-    for each in (page, written(synthetic.sustained(3000), tmp_path / "long"), hostile_page(tmp_path / "hostile")):
-        shown(browser, each, width=width)
+    pages = (
+        page,
+        written(synthetic.sustained(3000), tmp_path / "long"),
+        hostile_page(tmp_path / "hostile"),
+        written(with_faults(synthetic.demo()), tmp_path / "faults"),
+    )
+    for each in pages:
+        shown(browser, each, width=width, media=media)
         assert overlapping_texts(browser) == []
+
+
+def with_faults(run: Synthetic) -> Synthetic:
+    """Three at once, one of them with a name as long as they come, and one that is over before they begin."""
+    begin = float(run.records["intended_at"].min())
+    spans = {"slow west": (0.1, None), "throttle account-one": (0.2, 3), "errors of the haiku model " * 3: (0.3, None)}
+    faults = [
+        {"name": name, "started_at": begin + start, "stopped_at": stop and begin + stop}
+        for name, (start, stop) in {"over": (0.0, 0.05), **spans}.items()
+    ]
+    return replace(run, faults=tuple(faults))
+
+
+@pytest.mark.parametrize("width", [390, 720, 1280])
+def test_the_longest_verdict_stays_clear_of_what_it_is_about(
+    browser: webdriver.Chrome, tmp_path: Path, width: int
+) -> None:
+    shown(browser, written(synthetic.demo(sabotage="logs_missing"), tmp_path), width=width)
+    gaps = browser.execute_script("""
+        const box = element => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            return range.getBoundingClientRect();
+        };
+        const gap = (a, b) => Math.max(b.left - a.right, a.left - b.right, b.top - a.bottom, a.top - b.bottom);
+        return [...document.querySelectorAll('.claims .verdict, .board .verdict')].map(verdict =>
+            gap(box(verdict), box(verdict.nextElementSibling)));""")
+    assert len(gaps) == 12 + 5
+    assert min(gaps) >= 4
 
 
 def hostile_page(folder: Path) -> Path:

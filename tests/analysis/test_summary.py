@@ -11,7 +11,7 @@ from analysis import files, summary, verdicts
 from analysis.join import join
 from analysis.model import Answer, Verdict
 from tests.analysis import synthetic
-from tests.analysis.histories import claim, consumer, record, refused, run, write
+from tests.analysis.histories import claim, consumer, invocation, record, refused, run, write
 
 
 def shown(path: Path, width: int = 80, **settings: object) -> str:
@@ -75,9 +75,9 @@ def test_what_is_open_says_how_to_close_it(tmp_path: Path, monkeypatch: pytest.M
     assert "Region of account-one: — (CloudWatch has no invocation of it yet)" in text
     assert "The ledger does not close" in text
     assert "CloudWatch was never asked." in text
-    assert f"python -m analysis all {path}   asks" in text
+    assert f"uv run python -m analysis all {path}   asks" in text
     monkeypatch.chdir(tmp_path.parent)
-    assert f"python -m analysis all {tmp_path.name}   asks" in shown(path, width=200)
+    assert f"uv run python -m analysis all {tmp_path.name}   asks" in shown(path, width=200)
 
 
 def test_sustained_traffic_is_told_window_by_window(tmp_path: Path) -> None:
@@ -95,6 +95,15 @@ def test_another_pattern_gets_a_table_of_its_consumers(tmp_path: Path) -> None:
     text = shown(write(tmp_path, of, [record("tenant", latency_ms=1234), refused("tenant")], None))
     assert line(text, "tenant") == ["tenant", "50.0", "%", "2", "1", "0", "1", "1.234", "s"]
     assert "note  The gateway ended in the middle of the run." in text
+
+
+def test_a_pattern_that_was_not_judged_leaves_the_run_open(tmp_path: Path) -> None:
+    tenants = [consumer("A"), consumer("B", pattern="q", user_class="ConsumerB")]
+    of = run([claim("all_answered")], tenants, patterns=("p", "q"))
+    records = [record("A", 1, "1"), record("B", 1, "2", pattern="q")]
+    text = shown(write(tmp_path, of, records, [invocation("1"), invocation("2")]), width=100)
+    assert "because  None of its claims is about ConsumerB alone. Run its other users too." in text
+    assert " UNKNOWN   2 claims: 1 proved and 1 open" in text
 
 
 @pytest.mark.parametrize(("saw", "told"), [(3, "3 requests by its own log"), (None, "—")])
