@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ import botocore.session
 import click
 
 from gateway import least_privilege, settings
+
+# Who may assume a role, by ARN: a user or role, with its path; all of an account; or a role's session.
+# Source: IAM User Guide, "IAM identifiers" and "AWS JSON policy elements: Principal": no wildcard stands for a part.
+_PRINCIPAL = re.compile(
+    r"(?!.*[*?])arn:aws(-[a-z]+)*:"
+    r"(iam::\d{12}:(root|(user|role)/([!-~]+/)?[\w+=,.@-]+)|sts::\d{12}:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+)",
+    re.ASCII,
+)
 
 
 class Unusable(click.ClickException):
@@ -56,8 +65,11 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
 @click.option("--principal", required=True, help="The ARN of the user or role that assumes the role.")
 def trust(principal: str) -> None:
     """The trust policy of a role in another account."""
-    if not principal.startswith("arn:aws:iam::"):
-        raise click.BadParameter(f"{principal!r} is not the ARN of a user or role.", param_hint="--principal")
+    if not _PRINCIPAL.fullmatch(principal):
+        raise click.BadParameter(
+            f"{principal!r} is not the ARN of a user or role, such as arn:aws:iam::111111111111:user/load-test.",
+            param_hint="--principal",
+        )
     click.echo(json.dumps(least_privilege.trust_policy(principal), indent=2))
 
 

@@ -248,12 +248,43 @@ def test_what_cannot_be_rendered_is_explained_with_exit_code_2(files, change, ar
     assert "{" not in result.output
 
 
-def test_the_trust_policy_command():
-    printed = CliRunner().invoke(main, ["trust", "--principal", USER])
-    assert json.loads(printed.output)["Statement"][0]["Principal"] == {"AWS": [USER]}
-    wrong = CliRunner().invoke(main, ["trust", "--principal", "me"])
+@pytest.mark.parametrize(
+    "principal",
+    [
+        USER,
+        f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Load_1a2b",
+        f"arn:aws:iam::{ACCOUNT}:root",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/harness/me@example.com",
+        f"arn:aws-us-gov:iam::{ACCOUNT}:user/harness",
+        f"arn:aws-cn:iam::{ACCOUNT}:role/harness",
+    ],
+)
+def test_the_trust_policy_command(principal):
+    printed = CliRunner().invoke(main, ["trust", "--principal", principal])
+    assert json.loads(printed.output)["Statement"][0]["Principal"] == {"AWS": [principal]}
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        "me",
+        "arn:aws:iam::",
+        "arn:aws:iam::x",
+        "arn:aws:iam::1234:user/harness",
+        f"arn:aws:iam::{ACCOUNT}:user/",
+        f"arn:aws:iam::{ACCOUNT}:group/harness",
+        f"arn:aws:iam::{ACCOUNT}:role/*",
+        f"arn:aws:iam::{ACCOUNT}:role/a*/harness",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/harness",
+        f"arn:aws:s3::{ACCOUNT}:user/harness",
+        f"{USER}\n",
+    ],
+)
+def test_whoever_cannot_be_a_principal_is_refused(principal):
+    wrong = CliRunner().invoke(main, ["trust", "--principal", principal])
     assert wrong.exit_code == 2
-    assert "'me' is not the ARN of a user or role." in wrong.output
+    assert f"{principal!r} is not the ARN of a user or role" in wrong.output
+    assert "{" not in wrong.output
 
 
 @pytest.mark.parametrize("profile", ["account-one", "account-two"])
