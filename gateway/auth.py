@@ -14,26 +14,19 @@ from pathlib import Path
 from fastapi import Request
 from litellm.proxy._types import LitellmUserRoles, ProxyErrorTypes, ProxyException, UserAPIKeyAuth
 
+from gateway.keys import limits
 from gateway.settings import MASTER_KEY, PATTERNS_FILE, Patterns, load
 
 
 @cache
 def _consumers() -> list[tuple[bytes, UserAPIKeyAuth]]:
     """Every known key, with what LiteLLM shall know of whom it belongs to."""
-    patterns = load(Path(os.environ[PATTERNS_FILE]), Patterns).patterns.values()
     known = [
         (
-            os.environ[consumer.key].encode(),
-            UserAPIKeyAuth(
-                api_key=os.environ[consumer.key],
-                key_alias=name,
-                rpm_limit=consumer.quota_rpm,
-                tpm_limit=consumer.quota_tpm,
-            ),
+            os.environ[name].encode(),
+            UserAPIKeyAuth(api_key=os.environ[name], key_alias=limit.owner, rpm_limit=limit.rpm, tpm_limit=limit.tpm),
         )
-        for pattern in patterns
-        for name, consumer in pattern.consumers.items()
-        if consumer.key != MASTER_KEY
+        for name, limit in limits(load(Path(os.environ[PATTERNS_FILE]), Patterns)).items()
     ]
     master = os.environ[MASTER_KEY]
     admin = UserAPIKeyAuth(api_key=master, key_alias="master", user_role=LitellmUserRoles.PROXY_ADMIN)

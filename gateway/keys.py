@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from gateway.settings import MASTER_KEY, ConfigError, Patterns
+from gateway.settings import MASTER_KEY, ConfigError, Consumer, Patterns
 
 ENV_FILE = Path(".env")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a key may do; None is without limit."""
+
+    owner: str  # the consumers that use it
+    rpm: int | None
+    tpm: int | None
 
 
 def key_names(patterns: Patterns) -> tuple[str, ...]:
@@ -45,6 +55,30 @@ def find_or_make(names: tuple[str, ...], environment: Mapping[str, str], path: P
             raise ConfigError(f"{name}: holds a space, a line end or another character that no HTTP header can carry.")
     _all_different(keys)
     return keys
+
+
+def limits(patterns: Patterns) -> dict[str, Limits]:
+    """The variable of each consumer's key → what the gateway shall allow it; the master key has no limits.
+
+    Of consumers that share a key LiteLLM sees one: the strictest limits of them are enforced, on all of them together.
+    """
+    sharing: dict[str, dict[str, Consumer]] = {}
+    for pattern in patterns.patterns.values():
+        for name, consumer in pattern.consumers.items():
+            if consumer.key != MASTER_KEY:
+                sharing.setdefault(consumer.key, {})[name] = consumer
+    return {
+        key: Limits(
+            ", ".join(consumers),
+            _least(consumer.quota_rpm for consumer in consumers.values()),
+            _least(consumer.quota_tpm for consumer in consumers.values()),
+        )
+        for key, consumers in sharing.items()
+    }
+
+
+def _least(quotas: Iterable[int | None]) -> int | None:
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _append(path: Path, keys: Mapping[str, str]) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.keys import find_or_make, key_names
-from gateway.settings import ConfigError, load_config, load_patterns
+from gateway.keys import Limits, find_or_make, key_names, limits
+from gateway.settings import ConfigError, Patterns, load_config, load_patterns
 
 NAMES = ("LITELLM_MASTER_KEY", "CONSUMER_A_KEY")
 
@@ -89,3 +89,31 @@ def test_a_place_that_cannot_hold_keys_is_told(tmp_path):
         find_or_make(NAMES, {}, tmp_path / "nowhere" / ".env")
     with pytest.raises(ConfigError, match="Is a directory"):
         find_or_make(NAMES, {}, tmp_path)
+
+
+def patterns(**consumers):
+    """One pattern; a consumer is what differs from one that sends a single request."""
+    burst = {"users": 1, "traffic": {"demo": {"kind": "burst", "requests": 1}}}
+    pattern = {
+        "title": "Quotas",
+        "consumers": {name: burst | given for name, given in consumers.items()},
+        "claims": [{"claim": "all_answered"}],
+    }
+    return Patterns.model_validate({"patterns": {"quotas": pattern}})
+
+
+def test_a_key_is_limited_to_its_consumers_quotas_and_the_master_key_is_not():
+    assert limits(patterns(A={"key": "A_KEY", "quota_rpm": 3}, B={"key": "B_KEY", "quota_tpm": 900}, C={})) == {
+        "A_KEY": Limits("A", 3, None),
+        "B_KEY": Limits("B", None, 900),
+    }
+
+
+@pytest.mark.parametrize("order", ["ABC", "CBA", "BCA"])
+def test_the_strictest_quotas_hold_for_a_key_that_is_shared_in_whatever_order(order):
+    consumers = {
+        "A": {"key": "A_KEY", "quota_rpm": 10, "quota_tpm": 500},
+        "B": {"key": "A_KEY", "quota_rpm": 3},
+        "C": {"key": "A_KEY", "quota_tpm": 900},
+    }
+    assert limits(patterns(**{name: consumers[name] for name in order})) == {"A_KEY": Limits(", ".join(order), 3, 500)}
