@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.child import ChildError
+from gateway.interruption import Interrupted, interruptible
 from gateway.settings import MASTER_KEY, ConfigError
 from gateway.stack import Files, Stack
 
@@ -25,11 +26,15 @@ def main(gateway_config: Path, patterns: Path, embedded_config: Path, aws_option
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
-        stack = Stack(Files(gateway_config, patterns, embedded_config), aws_option)
-        stack.start(logs, click.echo)
+        with interruptible():
+            stack = Stack(Files(gateway_config, patterns, embedded_config), aws_option)
+            stack.start(logs, click.echo)
     except (ConfigError, ChildError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
+    except Interrupted as interrupted:
+        click.echo(f"Error: {interrupted.text}", err=True)
+        raise
     try:
         click.echo(f"The gateway answers at {stack.url}; its master key is {MASTER_KEY} in the environment or .env.")
         click.echo("Locust uses it as it is. Ctrl-C ends it.")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from gateway.child import Child, listening
+from gateway.child import Child
 from gateway.embedded_aws.settings import Embedded
+from gateway.loopback import NO_ANSWER, listening
 from gateway.settings import Config, ConfigError, Patterns, load
 
 Evidence = Literal["aws", "embedded"]
@@ -30,16 +30,16 @@ def choose(config: Config, option: str | None) -> Evidence:
     return "embedded" if option == "embedded" else "aws"
 
 
-def start_embedded(embedded_config: Path, directory: Path) -> tuple[Child | None, dict[str, str]]:
-    """The environment of the embedded AWS, and its process unless one was already running.
-
-    Raises ConfigError when its port is taken by something else, ChildError when it does not come up.
-    """
+def configured_port(embedded_config: Path) -> int:
+    """Where the embedded AWS is looked for. Raises ConfigError, also for 0, which is a port unknown beforehand."""
     port = load(embedded_config, Embedded).port
     if not port:
         raise ConfigError(f"{embedded_config}: port: must be given, so that what uses the embedded AWS finds it.")
-    if (running := _environment_of(port)) is not None:
-        return None, running
+    return port
+
+
+def start_embedded(embedded_config: Path, port: int, directory: Path) -> Child:
+    """An embedded AWS that is coming up. Raises ConfigError when its port is taken by something else."""
     if listening(HOST, port):
         raise ConfigError(
             f"{embedded_config}: port: {port} is in use by something that is not the embedded AWS. "
@@ -51,19 +51,15 @@ def start_embedded(embedded_config: Path, directory: Path) -> tuple[Child | None
         sys.executable, "-m", "gateway.embedded_aws", "--lifeline",
         "--port", str(port), "--config", str(embedded_config), "--state", str(state),
     ]  # fmt: skip
-    child = Child("The embedded AWS", command, without_aws(os.environ), directory / "embedded_aws.log")
-    child.wait_until(lambda: _environment_of(port) is not None, START_DEADLINE_S)
-    environment = _environment_of(port)
-    assert environment is not None
-    return child, environment
+    return Child("The embedded AWS", command, without_aws(os.environ), directory / "embedded_aws.log", directory)
 
 
-def _environment_of(port: int) -> dict[str, str] | None:
+def environment_of(port: int) -> dict[str, str] | None:
     """What an embedded AWS on that port says of itself; None when none answers."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}/_embedded/health", timeout=2) as answer:
             health = json.load(answer)
-    except (OSError, ValueError):
+    except NO_ANSWER:
         return None
     environment = health.get("environment") if isinstance(health, dict) else None
     return environment if isinstance(environment, dict) and health.get("ready") else None

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from gateway.lifeline import FOLDER
 
 LAST_LINES = 15
 STOP_GRACE_S = 8.0
+
+T = TypeVar("T")
 
 
 class ChildError(Exception):
@@ -20,14 +24,20 @@ class ChildError(Exception):
 
 
 class Child:
-    """A running child process. It ends with us (see lifeline), and its output is in `log`."""
+    """A running child process. It ends with us (see lifeline), and its output is in `log`.
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    `folder` is ours and goes with us: the child removes it when we cannot.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, env=dict(environment), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+                command, env={**environment, FOLDER: str(folder)},
+                stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; we end our children in order
             )  # fmt: skip
 
@@ -39,16 +49,17 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], deadline_s: float) -> None:
-        """Returns once `ready`; raises ChildError when the child dies or the deadline passes first."""
+    def wait_until(self, ready: Callable[[], T | None], deadline_s: float) -> T:
+        """What `ready` returns once it is something; raises ChildError when the child dies or the deadline passes."""
         give_up_at = time.monotonic() + deadline_s
-        while not ready():
+        while not (found := ready()):
             if not self.alive:
                 raise ChildError(f"{self.name} ended with code {self._process.returncode}{self.last_words()}")
             if time.monotonic() > give_up_at:
                 self.stop()
                 raise ChildError(f"{self.name} did not answer within {deadline_s:.0f} s{self.last_words()}")
             time.sleep(0.1)
+        return found
 
     def last_words(self) -> str:
         """The end of its log, for an error message."""
@@ -68,10 +79,3 @@ class Child:
                 self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
-
-
-def listening(host: str, port: int) -> bool:
-    """Whether anything accepts connections there."""
-    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
-        return True
-    return False

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from gateway.child import Child
+from gateway.loopback import NO_ANSWER
 from gateway.settings import MASTER_KEY, PATTERNS_FILE, Config, ConfigError
 
 HOST = "127.0.0.1"
@@ -56,10 +57,15 @@ def prices(url: str, master_key: str) -> dict[str, tuple[float | None, float | N
     LiteLLM tells a stream's cost at its end, so it tells none of one that broke.
     """
     try:
-        models = [model["model_info"] for model in _listed(f"{url}/v1/model/info", master_key)]
-    except (OSError, ValueError, KeyError):
+        listed = _listed(f"{url}/v1/model/info", master_key)
+    except NO_ANSWER:
         return {}
-    return {model["id"]: (model.get("input_cost_per_token"), model.get("output_cost_per_token")) for model in models}
+    models = [info for model in listed if isinstance(info := model.get("model_info"), dict)]
+    return {
+        model["id"]: (model.get("input_cost_per_token"), model.get("output_cost_per_token"))
+        for model in models
+        if "id" in model
+    }
 
 
 def warm_up_groups(config: Config) -> dict[str, dict[str, Any]]:
@@ -80,7 +86,7 @@ def start(
     directory: Path,
     log: Path,
 ) -> Child:
-    """Starts LiteLLM on config.litellm.port and waits until it answers. Raises ChildError with its last lines."""
+    """LiteLLM, coming up on config.litellm.port."""
     rendered = directory / "litellm.yaml"
     rendered.write_text(yaml.safe_dump(litellm_config(config, yaml.safe_load(config_file.read_text()))))
     environment = {
@@ -94,14 +100,11 @@ def start(
     }
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         environment["AWS_BEDROCK_RUNTIME_ENDPOINT"] = endpoint  # LiteLLM ignores AWS_ENDPOINT_URL
-    port = config.litellm.port
     command = [
         sys.executable, "-m", "gateway._litellm", "--config", str(rendered),
-        "--host", HOST, "--port", str(port), "--telemetry", "False",
+        "--host", HOST, "--port", str(config.litellm.port), "--telemetry", "False",
     ]  # fmt: skip
-    child = Child("LiteLLM", command, environment, log)
-    child.wait_until(lambda: answers(f"http://{HOST}:{port}"), START_DEADLINE_S)
-    return child
+    return Child("LiteLLM", command, environment, log, directory)
 
 
 def answers(url: str) -> bool:
@@ -109,7 +112,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health/liveliness", timeout=5) as answer:
             return b"alive" in answer.read()
-    except (OSError, ValueError):
+    except NO_ANSWER:
         return False
 
 
@@ -123,13 +126,13 @@ def chats_logged(log: Path, after: int) -> int:
 def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> None:
     """That a gateway which was already running knows our master key and every model group. Raises ConfigError."""
     try:
-        known = {model["id"] for model in _listed(f"{url}/v1/models", keys[MASTER_KEY])}
+        known = {str(model.get("id")) for model in _listed(f"{url}/v1/models", keys[MASTER_KEY])}
     except urllib.error.HTTPError as error:
         raise ConfigError(
             f"The gateway at {url} was already running, and answers {error.code} to {MASTER_KEY}. Set the key that it "
             "was started with in the environment or in .env, or end it to have one started."
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except NO_ANSWER as error:
         raise ConfigError(f"The gateway at {url} does not list its models: {error}") from None
     if missing := sorted(set(groups) - known):
         raise ConfigError(
@@ -139,10 +142,13 @@ def check_accepts(url: str, keys: Mapping[str, str], groups: Iterable[str]) -> N
 
 
 def _listed(url: str, key: str) -> list[dict[str, Any]]:
-    """The `data` of one of LiteLLM's lists. Raises OSError, ValueError, KeyError."""
+    """The `data` of one of LiteLLM's lists. Raises NO_ANSWER, a ValueError for any other answer."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return list(json.load(answer)["data"])
+        match json.load(answer):
+            case {"data": list(entries)} if all(isinstance(entry, dict) for entry in entries):
+                return entries
+    raise ValueError("what it answers is no list")
 
 
 def warm_up(config: Config, keys: Mapping[str, str]) -> int:
@@ -151,12 +157,15 @@ def warm_up(config: Config, keys: Mapping[str, str]) -> int:
     Returns how many. Raises ConfigError when one fails: then nothing else would be answered.
     """
     groups = warm_up_groups(config)
-    with ThreadPoolExecutor(WARM_UPS_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(WARM_UPS_AT_ONCE)
+    try:
         for group in groups:
             ask = partial(_ask, config.litellm.port, group, keys[MASTER_KEY])
             ask()
             for answered in [pool.submit(ask) for _ in range(WARM_UPS_AT_ONCE)]:
                 answered.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # whoever is interrupted here ends the gateway, and they with it
     return len(groups) * (1 + WARM_UPS_AT_ONCE)
 
 
@@ -181,5 +190,5 @@ def _ask(port: int, group: str, key: str) -> None:
         raise ConfigError(
             f"Warming up {group}: LiteLLM answered {error.code}: {error.read().decode(errors='replace')[:500]}"
         ) from None
-    except OSError as error:
+    except NO_ANSWER as error:
         raise ConfigError(f"Warming up {group}: LiteLLM did not answer: {error}") from None

@@ -7,10 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway import aws, keys, proxy
-from gateway.child import Child, listening
+from gateway.child import Child
+from gateway.interruption import uninterrupted
+from gateway.loopback import bypass_proxies, listening
 from gateway.settings import CONFIG_DIR, MASTER_KEY, Config, ConfigError, Patterns, load_config, load_patterns
 
 Say = Callable[[str], None]
@@ -50,6 +53,7 @@ class Stack:
 
         Raises ConfigError or ChildError; then everything started so far has been ended.
         """
+        bypass_proxies(url or self.url)  # as Locust's users do
         try:
             self._directory = Path(tempfile.mkdtemp(prefix="gateway-"))
             self._start_aws(say)
@@ -65,10 +69,14 @@ class Stack:
         assert self._directory is not None
         if self.evidence == "embedded":
             say("Starting the embedded AWS")
-            self._aws, environment = aws.start_embedded(self.files.embedded, self._directory)
-            aws.use(environment)
-            if self._aws is None:
+            port = aws.configured_port(self.files.embedded)
+            if (environment := aws.environment_of(port)) is not None:
                 say("It is running already, and is used as it is")
+            else:
+                with uninterrupted():
+                    self._aws = aws.start_embedded(self.files.embedded, port, self._directory)
+                environment = self._aws.wait_until(partial(aws.environment_of, port), aws.START_DEADLINE_S)
+            aws.use(environment)
         else:
             say("Using the real AWS, where every request costs money")
         self.accounts = aws.account_ids(self.config, self.patterns)
@@ -89,9 +97,11 @@ class Stack:
             )
         logs.mkdir(parents=True, exist_ok=True)
         say(f"Starting the gateway (LiteLLM), its log is {logs / 'litellm.log'}")
-        self.gateway = proxy.start(
-            self.config, self.files.config, self.files.patterns, self.keys, self._directory, logs / "litellm.log"
-        )
+        with uninterrupted():
+            self.gateway = proxy.start(
+                self.config, self.files.config, self.files.patterns, self.keys, self._directory, logs / "litellm.log"
+            )
+        self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")
         self.warm_ups = proxy.warm_up(self.config, self.keys)
 

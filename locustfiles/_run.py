@@ -9,14 +9,17 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
+import traceback
 from typing import Any
 
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.runners import WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from gateway.child import ChildError
+from gateway.interruption import Interrupted, interruptible
+from gateway.loopback import bypass_proxies
 from gateway.settings import ConfigError
 from gateway.stack import Files
 from locustfiles._harness import Harness
@@ -51,12 +54,33 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
 def _init(environment: Environment, **_: Any) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)  # Locust's level is INFO, where it tells of every client
     try:
-        if isinstance(environment.runner, WorkerRunner):
-            Worker(environment)
-        else:
-            harness = Harness(environment)
-            atexit.register(harness.end)  # however Locust ends, short of SIGKILL
-            harness.start()
-    except (ConfigError, ChildError) as error:
-        complain(str(error))
-        sys.exit(USAGE_ERROR)
+        _start(environment)
+    except (Exception, Interrupted) as error:
+        code = _told(error)
+        if isinstance(environment.runner, MasterRunner):
+            environment.runner.quit()  # its workers, which would wait for it
+        sys.exit(code)
+
+
+def _start(environment: Environment) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        bypass_proxies()  # its users ask the embedded AWS that the master names
+        Worker(environment)
+        return
+    with interruptible():  # after it Locust has handlers of its own
+        harness = Harness(environment)
+        atexit.register(harness.end)  # however Locust ends, short of SIGKILL
+        harness.start()
+
+
+def _told(error: BaseException) -> int:
+    """Says why nothing could be started. Returns the exit code; Locust's own would be 1: a claim that fails."""
+    match error:
+        case ConfigError() | ChildError():
+            complain(str(error))
+        case Interrupted():
+            complain(error.text)
+            return error.exit_code
+        case _:
+            traceback.print_exception(error)
+    return USAGE_ERROR

@@ -1,12 +1,14 @@
 """What LiteLLM is given to read, and who is taken for LiteLLM."""
 
 import http.server
+import socketserver
 import threading
 
 import pytest
 import yaml
 
-from gateway.proxy import answers, check_accepts, litellm_config, warm_up, warm_up_groups
+from gateway.aws import environment_of
+from gateway.proxy import answers, check_accepts, litellm_config, prices, warm_up, warm_up_groups
 from gateway.settings import CONFIG_DIR, MASTER_KEY, ConfigError, load_config
 
 FILE = CONFIG_DIR / "config.yaml"
@@ -100,12 +102,42 @@ def serve():
         server.server_close()
 
 
-def test_only_litellm_is_taken_for_litellm(serve):
+class Banner(socketserver.BaseRequestHandler):
+    """A server that speaks first, and not HTTP."""
+
+    def handle(self):
+        self.request.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+@pytest.fixture
+def no_http():
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Banner)
+    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_only_litellm_is_taken_for_litellm(serve, no_http):
     assert answers(serve(200, b'"I\'m alive!"'))
     assert not answers(serve(200, b"<html>"))
     assert not answers(serve(404, b"alive"))
     assert not answers("http://127.0.0.1:1")
+    assert not answers(no_http)
     assert not answers("nonsense")
+    assert not answers("http://127.0.0.1:abc")
+    assert not answers("http://[")
+
+
+def test_only_an_embedded_aws_is_taken_for_one(serve, no_http):
+    def port(url):
+        return int(url.rsplit(":", 1)[1])
+
+    assert environment_of(port(serve(200, b'{"ready": true, "environment": {"A": "1"}}'))) == {"A": "1"}
+    assert environment_of(port(serve(200, b'{"ready": false, "environment": {"A": "1"}}'))) is None
+    assert environment_of(port(serve(200, b'["ready"]'))) is None
+    assert environment_of(port(no_http)) is None
+    assert environment_of(1) is None
 
 
 @pytest.mark.parametrize(
@@ -115,6 +147,10 @@ def test_only_litellm_is_taken_for_litellm(serve):
         (200, b'{"data": [{"id": "other"}]}', "has no model group 'shared' (it has: other)"),
         (200, b"<html>", "does not list its models"),
         (200, b"{}", "does not list its models"),
+        (200, b"[]", "does not list its models"),
+        (200, b'{"data": null}', "does not list its models"),
+        (200, b'{"data": ["shared"]}', "does not list its models"),
+        (200, b'{"data": [{"name": "shared"}]}', "has no model group 'shared'"),
     ],
 )
 def test_a_gateway_that_cannot_be_used_is_told(serve, status, body, says):
@@ -122,6 +158,27 @@ def test_a_gateway_that_cannot_be_used_is_told(serve, status, body, says):
         check_accepts(serve(status, body), {MASTER_KEY: "sk-secret"}, ["shared"])
     assert says in str(caught.value)
     assert "sk-secret" not in str(caught.value)
+
+
+def test_what_does_not_speak_http_is_no_gateway_that_can_be_used(no_http):
+    with pytest.raises(ConfigError, match="does not list its models"):
+        check_accepts(no_http, {MASTER_KEY: "sk-secret"}, ["shared"])
+    with pytest.raises(ConfigError, match="LiteLLM did not answer"):
+        warm_up(at_port_of(no_http), {MASTER_KEY: "sk-secret"})
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        (b'{"data": [{"model_info": {"id": "a", "input_cost_per_token": 0.5}}]}', {"a": (0.5, None)}),
+        (b'{"data": [{"model_info": {}}, {"model_info": null}, {}]}', {}),
+        (b'{"data": null}', {}),
+        (b"<html>", {}),
+    ],
+)
+def test_prices_are_taken_where_they_are_told(serve, no_http, body, known):
+    assert prices(serve(200, body), "sk-secret") == known
+    assert prices(no_http, "sk-secret") == {}
 
 
 def test_a_gateway_with_all_models_is_accepted(serve):

@@ -3,6 +3,7 @@
 import http.server
 import resource
 import shutil
+import socketserver
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,6 +93,21 @@ def embedded_aws_port_in_use(here):
     here.change("embedded", port=here.occupied)
 
 
+@case(says=["litellm.port: port", "in use by something that is not a LiteLLM proxy", "set another port"])
+def gateways_port_speaks_no_http(here):
+    here.change("config", litellm={"port": here.speaks_no_http})
+
+
+@case(locustfile="cris", says=["embedded.yaml: port:", "in use by something that is not the embedded AWS"])
+def embedded_aws_port_speaks_no_http(here):
+    here.change("embedded", port=here.speaks_no_http)
+
+
+@case("--host", "http://127.0.0.1:abc", says=["--host http://127.0.0.1:abc: no LiteLLM proxy answers there. Start it"])
+def host_that_is_no_url(here):
+    pass
+
+
 @case("--host", "http://127.0.0.1:1", says=["--host http://127.0.0.1:1: no LiteLLM proxy answers there. Start it"])
 def nobody_at_host(here):
     pass
@@ -150,13 +166,28 @@ def occupied():
     server.server_close()
 
 
+class Banner(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
 @pytest.fixture(scope="module")
-def ended(place, occupied):
+def speaks_no_http():
+    """The port of a server that speaks first, and something else."""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Banner)
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def ended(place, occupied, speaks_no_http):
     """Two at a time, for a core each."""
 
     places = {name: place(name) for name in CASES}
     for name, here in places.items():
-        here.occupied = occupied
+        here.occupied, here.speaks_no_http = occupied, speaks_no_http
         change, *_ = CASES[name]
         change(here)
     with ThreadPoolExecutor(2) as pool:
@@ -173,6 +204,20 @@ def test_is_told_and_ends_with_2(ended, name):
     assert "Traceback" not in each.said
     assert not each.runs.is_dir() or not list(each.runs.glob("*/requests.csv")), "something was sent"
     assert each.left == {}
+
+
+def test_what_nobody_thought_of_is_no_claim_that_fails(place):
+    """Locust's own exit code for it is 1."""
+    here = place("unthought-of")
+    locustfile = here.folder / "broken.py"
+    locustfile.write_text(
+        "from gateway.stack import Stack\nfrom locustfiles.cris import *\n\n\n"
+        "def start(*args, **kwargs):\n    raise RuntimeError('the sky fell')\n\n\nStack.start = start\n"
+    )
+    ended = here.locust("-f", str(locustfile))
+    assert ended.code == 2, ended.said
+    assert "Traceback" in ended.err
+    assert "RuntimeError: the sky fell" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sys
 from collections import Counter
 
 import pytest
 
-from tests.conftest import rows
+from tests.conftest import LOCUST, RUNS, free_port, rows
 
 LONG = {"demo": {"kind": "constant", "rate_per_s": 20, "duration_s": 30}}
 
@@ -60,11 +61,60 @@ def test_sigkill_leaves_no_orphan_and_keeps_what_was_recorded(here):
     assert "UNKNOWN" in judged.out
 
 
-def test_sigkill_while_the_gateway_starts_leaves_no_orphan(here):
-    started = here.start_locust("-f", "locustfiles/fallback.py")
-    started.until(lambda: any("gateway._litellm" in command for command in started.children.values()))
+LOCUST_RUN = ["--headless", "-f", "locustfiles/fallback.py", "--runs", RUNS]
+COMMANDS = {"locust": [LOCUST, *LOCUST_RUN], "gateway": [sys.executable, "-m", "gateway", "--logs", RUNS]}
+
+
+def coming_up(here, command, child="gateway._litellm"):
+    """Starts a command and waits until such a child of it is coming up."""
+    started = here.start([*COMMANDS[command], *here.options])
+    started.until(lambda: any(child in command for command in started.children.values()))
+    assert [path.name[:8] for path in temporary(started)] == ["gateway-"]
+    return started
+
+
+def temporary(started):
+    """What it has in its folder for temporary files."""
+    return list((started.folder / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_signal_during_the_start_ends_what_was_started(here, command, number):
+    """Ctrl-C comes to all processes of the terminal, SIGTERM to one."""
+    started = coming_up(here, command)
+    if number == signal.SIGINT:
+        os.killpg(started.process.pid, number)
+    else:
+        started.signal(number)
+    ended = started.wait()
+    assert ended.code == 128 + number, ended.said
+    assert ended.left == {}
+    assert temporary(started) == []
+    assert f"{number.name} came during the start" in ended.err
+    assert "Traceback" not in ended.said
+    assert "KeyboardInterrupt" not in ended.said
+
+
+def test_a_master_that_ends_before_the_run_tells_its_workers(here):
+    port = str(free_port())
+    file = ["-f", "locustfiles/fallback.py"]
+    master = here.start_locust(*file, "--master", "--master-bind-port", port, "--expect-workers", "1")
+    worker = here.start([LOCUST, *here.options, *file, "--worker", "--master-port", port])
+    master.until("1 workers connected")
+    master.signal(signal.SIGTERM)
+    ended = master.wait()
+    assert ended.code == 128 + signal.SIGTERM, ended.said
+    assert ended.left == {}
+    assert "Got quit message from master" in worker.wait().said
+
+
+@pytest.mark.parametrize("child", ["gateway.embedded_aws", "gateway._litellm"])
+def test_sigkill_during_the_start_leaves_neither_orphan_nor_credentials(here, child):
+    started = coming_up(here, "locust", child)
     started.process.kill()
     started.gone()
+    assert temporary(started) == []
 
 
 @pytest.fixture(scope="module")
