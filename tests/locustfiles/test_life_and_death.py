@@ -50,6 +50,7 @@ def test_sigkill_leaves_no_orphan_and_keeps_what_was_recorded(here):
     under_way(started)
     started.process.kill()
     started.gone()
+    assert temporary(started) == []
     run = started.run
     text = (run / "requests.csv").read_text()
     kept = rows(run / "requests.csv")
