@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner
 
@@ -17,6 +16,7 @@ from analysis.model import Record
 from gateway.settings import ConfigError
 from gateway.stack import Files, Stack
 from locustfiles import _webui
+from locustfiles._analysis import Analysis
 from locustfiles._clock import now
 from locustfiles._live import Live, Phase, answers, read_regions
 from locustfiles._one_run import OneRun, tenant_classes
@@ -25,12 +25,12 @@ from locustfiles._recording import unpack
 from locustfiles._run_before import spent_at
 from locustfiles._senders import senders
 from locustfiles._terminal import MANY, Progress, complain, say, tell_conclusion
-from locustfiles._worker import FINISH, FINISHED, PLAN, RECORDS
+from locustfiles._worker import FINISH, FINISH_GRACE_S, FINISHED, PLAN, RECORDS
 
 SPAWN_RATE = 100.0
 USAGE_ERROR = 2
 UNKNOWN = 3
-FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
+EXIT_CODES = range(4)
 
 
 class Harness:
@@ -52,7 +52,12 @@ class Harness:
         self._live: Live | None = None  # of the newest run
         self._progress: Progress | None = None
         self._spent_at = 0.0  # when the last run that sent anything ended
+        self._at_rest = Event()  # while no run is under way or being saved
+        self._at_rest.set()
+        self._quitting: Any = None  # the greenlet that brings Locust to its end
+        self._hurried = False
         self._conclusions: list[gevent.Greenlet] = []
+        self._analyses: list[Analysis] = []  # under way
         self._concluded: Path | None = None  # the run folder that was judged last
         self._aborted = False
         self._ended = False
@@ -80,6 +85,8 @@ class Harness:
         listen.reset_stats.add_listener(self._on_reset_stats)
         listen.quitting.add_listener(self._on_quitting)
         listen.quit.add_listener(self._on_quit)
+        if self._options.headless:
+            self._exit_with(UNKNOWN)  # until its run is judged
         if isinstance(self._runner, MasterRunner):
             listen.worker_report.add_listener(self._on_worker_report)
             self._runner.register_message(FINISHED, self._on_finished)
@@ -155,6 +162,8 @@ class Harness:
         try:
             self._recording = OneRun(self._environment, self._stack, self._runs, self._options, self._abort)
             self._live = Live(self._recording.run, self._recording.folder)
+            self._at_rest.clear()
+            self._exit_with(UNKNOWN)  # until it is judged
         except (OSError, ConfigError) as error:
             self._abort(error)
 
@@ -268,11 +277,19 @@ class Harness:
 
     def _on_test_stop(self, **_: Any) -> None:
         recording, self._recording = self._recording, None
+        if recording is None:
+            return
+        try:
+            self._save(recording)
+        finally:
+            self._at_rest.set()
+
+    def _save(self, recording: OneRun) -> None:
+        """The run folder, complete; then the verdicts, in a greenlet that nobody ends before it is done."""
+        assert self._live is not None
         if self._progress:
             self._progress.stop()
             self._progress = None
-        if recording is None or self._live is None:
-            return
         if self._live.sent:
             self._spent_at = now()
         try:
@@ -280,24 +297,25 @@ class Harness:
         except OSError as error:
             self._abort(error)
             return
-        if self._options.headless:
-            self._conclude(self._live)
-        else:
-            self._conclusions.append(gevent.spawn(self._conclude, self._live))
+        self._conclusions.append(gevent.spawn(self._conclude, self._live))
 
     def _conclude(self, live: Live) -> None:
-        """Fetches, judges and reports, in a process that gevent has not patched: the way old runs are judged too."""
         live.phase = Phase.JUDGING
-        command = [sys.executable, "-m", "analysis", "all", str(live.folder)]
-        code = subprocess.run(command, check=False).returncode
-        if code != USAGE_ERROR and answers(live.folder) is None:  # it crashed or was killed, which proves nothing
-            complain(f"{live.folder} was not judged. Its records are kept: `{shlex.join(['python', *command[1:]])}`.")
-            code = UNKNOWN
+        code = UNKNOWN if self._hurried else self._analyse(live.folder)
+        if code != USAGE_ERROR and answers(live.folder) is None:  # it crashed or was ended, which proves nothing
+            judge = shlex.join(["uv", "run", "python", "-m", "analysis", "all", str(live.folder)])
+            complain(f"{live.folder} was not judged. Its records are kept: `{judge}`.")
         self._concluded = live.folder
-        if self._environment.process_exit_code != USAGE_ERROR:
-            self._environment.process_exit_code = code
+        self._exit_with(code if code in EXIT_CODES else UNKNOWN)
         if self._web_ui:
             live.judged(answers(live.folder), read_regions(live.folder, live.run.patterns, lambda: gevent.sleep(0)))
+
+    def _analyse(self, folder: Path) -> int:
+        analysis = Analysis(folder, on_stdout=True)
+        self._analyses.append(analysis)
+        code = analysis.wait()
+        self._analyses.remove(analysis)
+        return code
 
     def _abort(self, error: Exception) -> None:
         """The run cannot be recorded: what was recorded stays, the run stops, Locust exits with a usage error."""
@@ -306,17 +324,41 @@ class Harness:
         self._aborted = True
         where = f"{error.filename or self._runs}: {error.strerror}. " if isinstance(error, OSError) else f"{error} "
         complain(f"{where}The run was stopped; what was recorded until then is kept.")
-        self._environment.process_exit_code = USAGE_ERROR
+        self._exit_with(USAGE_ERROR)
         self._finish_run()
+
+    def _exit_with(self, code: int) -> None:
+        """How Locust shall exit; a usage error is not taken back."""
+        if self._environment.process_exit_code != USAGE_ERROR:
+            self._environment.process_exit_code = code
 
     def _on_reset_stats(self, **_: Any) -> None:
         if self._recording:
             self._recording.notes.append("Locust's statistics were reset during the run, and lack what came before.")
 
     def _on_quitting(self, **_: Any) -> None:
-        self._runner.stop()  # after Ctrl-C Locust would stop it only once the exit code is settled
-        gevent.joinall(self._conclusions)
+        """A run that a signal ends is saved and judged as any other; a signal meanwhile gives that up."""
+        if self._quitting is not None:
+            gevent.kill(self._quitting, KeyboardInterrupt)
+            Event().wait()  # Locust exits where it is quitting already
+        self._quitting = gevent.getcurrent()
+        try:
+            self._runner.stop()  # after Ctrl-C Locust would stop it only once the exit code is settled
+            self._at_rest.wait()  # another greenlet may have stopped it, and be saving it
+            gevent.joinall(self._conclusions)
+        except KeyboardInterrupt:
+            self._hurry()
         self.end()
+
+    def _hurry(self) -> None:
+        """Ends a run without waiting for answers or logs: what is recorded is saved, and told to be not judged."""
+        self._hurried = True
+        self._runner.user_greenlets.kill()
+        for analysis in self._analyses[:]:
+            analysis.stop()
+        self._on_test_stop()
+        self._at_rest.wait()
+        gevent.joinall(self._conclusions)
 
     def _on_quit(self, **_: Any) -> None:
         """The last word is ours: Locust prints its own tables after the verdicts."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import atexit
 import logging
+import signal
 import sys
 import traceback
 from typing import Any
 
+import gevent
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -50,6 +52,11 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
     )
 
 
+def _interrupt() -> None:
+    """Ctrl-C. Python's own handler would strike whichever user is at work, and its request would leave no record."""
+    gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
+
+
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)  # Locust's level is INFO, where it tells of every client
@@ -65,12 +72,15 @@ def _init(environment: Environment, **_: Any) -> None:
 def _start(environment: Environment) -> None:
     if isinstance(environment.runner, WorkerRunner):
         bypass_proxies()  # its users ask the embedded AWS that the master names
-        Worker(environment)
+        worker = Worker(environment)
+        forked = environment.parsed_options and environment.parsed_options.processes
+        gevent.signal_handler(signal.SIGINT, worker.await_master if forked else _interrupt)
         return
-    with interruptible():  # after it Locust has handlers of its own
+    with interruptible():
         harness = Harness(environment)
         atexit.register(harness.end)  # however Locust ends, short of SIGKILL
         harness.start()
+    gevent.signal_handler(signal.SIGINT, _interrupt)  # Locust has one of its own for SIGTERM
 
 
 def _told(error: BaseException) -> int:

@@ -20,6 +20,7 @@ from locustfiles._senders import senders
 PLAN = "proof_plan"  # master → worker: a Plan
 FINISH = "proof_finish"  # master → worker: stop sending, report what is left
 FINISHED = "proof_finished"  # worker → master: how many records it sent in all
+FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
 RECORDS = "proof_records"  # the key of our part in Locust's own worker reports
 
 
@@ -45,6 +46,11 @@ class Worker:
         parent = os.getppid()
         while os.getppid() == parent:
             gevent.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def await_master(self) -> None:
+        """Ctrl-C, which the master of a forked worker has got too, and which it ends us in order for, if it can."""
+        gevent.sleep((self._environment.stop_timeout or 0) + FINISH_GRACE_S)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_test_start(self, **_: Any) -> None:

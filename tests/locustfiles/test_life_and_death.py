@@ -178,10 +178,10 @@ def test_an_analysis_that_dies_proves_nothing(without_logs):
     without_logs.change("config", fetch={"deadline_s": 60, "poll_s": 0.5})
     started = without_logs.start_locust("-f", "locustfiles/cris.py")
     started.until("waiting for logs")
-    (analysis,) = (pid for pid, command in started.children.items() if "-m analysis all" in command)
+    (analysis,) = (pid for pid, command in started.children.items() if "analysis all" in command)
     os.kill(analysis, signal.SIGKILL)
     ended = started.wait()
     assert ended.code == 3, ended.said
-    assert "was not judged. Its records are kept: `python -m analysis all " in ended.err
+    assert "was not judged. Its records are kept: `uv run python -m analysis all " in ended.err
     assert len(ended.records) == 10
     assert ended.left == {}
