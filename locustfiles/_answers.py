@@ -10,10 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from gevent import GreenletExit
+from geventhttpclient.response import HTTPParseError
 
 BROKEN_STREAM = "broken_stream"  # ended without its end mark
 STREAM_ERROR = "stream_error"  # an error event after content
 NOT_JSON = "invalid_json"
+TIMEOUT = "timeout"
+CONNECTION_LOST = "connection_lost"  # before the whole answer was there
+UNREADABLE = "unreadable_answer"  # not what its headers promise
+UNANSWERED = "unanswered_at_stop"  # the run was stopped, and waited in vain
 
 
 @dataclass
@@ -32,6 +38,8 @@ class Answer:
     cost_usd: float | None = None
     gateway_overhead_ms: float | None = None
     content_at: list[float] = field(default_factory=list)  # when each piece of a stream's content arrived
+    ended_at: float | None = None  # when all of it was there
+    bytes: int = 0
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
@@ -47,21 +55,37 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
     return None if number is None else int(number)
 
 
-def from_headers(status: int, headers: Mapping[str, str]) -> Answer:
+def add_headers(answer: Answer, status: int, headers: Mapping[str, str]) -> None:
     """The status line and LiteLLM's headers. Upstream headers pass through LiteLLM as `llm_provider-…`."""
-    answer = Answer(
-        status=status,
-        deployment=headers.get("x-litellm-model-id") or "",
-        retries=_count(headers, "x-litellm-attempted-retries"),
-        fallbacks=_count(headers, "x-litellm-attempted-fallbacks"),
-        request_id=headers.get("llm_provider-x-amzn-requestid") or "",
-        cost_usd=_number(headers, "x-litellm-response-cost"),
-        gateway_overhead_ms=_number(headers, "x-litellm-overhead-duration-ms"),
-    )
+    answer.status = status
+    answer.deployment = headers.get("x-litellm-model-id") or ""
+    answer.retries = _count(headers, "x-litellm-attempted-retries")
+    answer.fallbacks = _count(headers, "x-litellm-attempted-fallbacks")
+    answer.request_id = headers.get("llm_provider-x-amzn-requestid") or ""
+    answer.cost_usd = _number(headers, "x-litellm-response-cost")
+    answer.gateway_overhead_ms = _number(headers, "x-litellm-overhead-duration-ms")
     if not 200 <= status < 300:
         aws_type = (headers.get("llm_provider-x-amzn-errortype") or "").split(":")[0]
         answer.error_type = aws_type or f"http_{status}"
-    return answer
+
+
+def add_failure(answer: Answer, error: BaseException | None, *, stream: bool) -> None:
+    """What was raised in place of the whole answer. What had come before it stays: an error status says more."""
+    error = getattr(error, "original", error)  # geventhttpclient's RetriesExceeded, which we allow none of
+    answer.error_type = answer.error_type or _kind(answer, error, stream)
+    answer.message = answer.message or str(error)
+
+
+def _kind(answer: Answer, error: BaseException | None, stream: bool) -> str:
+    if isinstance(error, GreenletExit):
+        return UNANSWERED
+    if any("Timeout" in kind.__name__ for kind in type(error).__mro__):  # the socket's, urllib3's, botocore's
+        return TIMEOUT
+    if answer.status == 0:
+        return type(error).__name__
+    if stream:
+        return BROKEN_STREAM
+    return CONNECTION_LOST if isinstance(error, (OSError, HTTPParseError)) else UNREADABLE
 
 
 def add_body(answer: Answer, body: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EventStreamError, ReadTimeoutError
+from botocore.exceptions import ClientError, EventStreamError
 
 from locustfiles._answers import BROKEN_STREAM, Answer
 
@@ -28,6 +28,7 @@ def client(profile: str, region: str, timeout_s: float) -> Any:
 
 
 def converse(
+    answer: Answer,
     bedrock: Any,
     model_id: str,
     messages: list[dict[str, Any]],
@@ -35,9 +36,9 @@ def converse(
     run_id: str,
     stream: bool,
     now: Callable[[], float],
-) -> Answer:
-    """One request and its answer; every failure is an Answer too."""
-    answer = Answer(retries=0)
+) -> None:
+    """One request, which fills in its `answer`. Raises whatever botocore and urllib3 do; an error of AWS's is none."""
+    answer.retries = 0
     request = {
         "modelId": model_id,
         "messages": [
@@ -63,11 +64,6 @@ def converse(
         _add_metadata(answer, error.response["ResponseMetadata"])
         answer.error_type = error.response["Error"]["Code"]
         answer.message = error.response["Error"]["Message"]
-    except (ConnectTimeoutError, ReadTimeoutError) as error:
-        answer.error_type, answer.message = "timeout", str(error)
-    except (BotoCoreError, OSError) as error:
-        answer.error_type, answer.message = type(error).__name__, str(error)
-    return answer
 
 
 def _add_metadata(answer: Answer, metadata: dict[str, Any]) -> None:

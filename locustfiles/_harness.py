@@ -222,6 +222,7 @@ class Harness:
                 complain(trouble)
                 recording.notes.append(trouble.split(". The end of")[0])
             if now() > recording.start_at and self._runner.user_count == 0:
+                recording.ran_out = True
                 self._finish_run()
                 return
             gevent.sleep(0.2)

@@ -37,7 +37,7 @@ from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
 CLOCK_STEP_MS = 500.0  # worth a note; less is what time servers do all day
-STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it stops; what was due then is not sent
+STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it is stopped; what was due then is not sent
 
 
 def tenant_classes(user_classes: Iterable[Any]) -> list[Any]:
@@ -74,6 +74,7 @@ class OneRun:
         self.folder = _folder.make(self.run_id, runs)
         self.begun = False
         self.stopping = False
+        self.ran_out = False  # it ended because no user had anything left to send
         self.start_at = float("inf")
         self.notes: list[str] = []
         self.expected_workers: set[str] = set()
@@ -167,6 +168,10 @@ class OneRun:
         self._check = self._self_check()
         if abs(step_ms := self._check["clock_step_ms"] or 0.0) > CLOCK_STEP_MS:
             self.notes.append(f"The wall clock was set by {step_ms / 1000:+.1f} s; the records' times go on unmoved.")
+        for error in self._environment.runner.exceptions.values() if self._environment.runner else ():
+            times = "once" if error["count"] == 1 else f"{error['count']:,} times"
+            raised = text_without_secrets(error["msg"]) or "an exception"
+            self.notes.append(f"A User class raised {times}, and may not have sent what was due: {raised}")
         for worker in sorted(self.late_workers):
             self.notes.append(f"Worker {worker} joined late and had no part in the schedule.")
         if self._stack.evidence == "embedded":
@@ -186,8 +191,8 @@ class OneRun:
     def _planned(self) -> tuple[int | None, float]:
         """How many requests the schedule had due until the run was stopped, and over how many seconds.
 
-        Those that were due just before and not sent any more are left out. None where a closed model took part: what
-        it sends depends on the answers.
+        Those that were due just before a run was cut off, and not sent any more, are left out. None where a closed
+        model took part: what it sends depends on the answers.
         """
         plan, planned, at_the_end, last_s = self.plan, 0, 0, 0.0
         if plan is None or not all(map(on_schedule, tenant_classes(self._environment.user_classes))):
@@ -199,6 +204,8 @@ class OneRun:
                 planned += 1
                 at_the_end += plan.start_at + at > self._stopped_at - STOPPING_S
                 last_s = max(last_s, at)
+        if self.ran_out:
+            return planned, last_s
         not_sent = max(0, planned - self._sent)
         return planned - min(not_sent, at_the_end), last_s
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gevent import GreenletExit
@@ -14,7 +14,7 @@ from locust.exception import StopUser
 from analysis.model import Outcome, Record
 from locustfiles import _bedrock, _run  # noqa: F401  (_run listens to Locust's events from its import on)
 from locustfiles._alarm import COARSE_S, Alarm
-from locustfiles._answers import BROKEN_STREAM, Answer, add_body, from_headers, gaps_ms, read_stream
+from locustfiles._answers import Answer, add_body, add_failure, add_headers, gaps_ms, read_stream
 from locustfiles._clock import now
 from locustfiles._health import health
 from locustfiles._senders import Sender, senders
@@ -78,22 +78,38 @@ class Tenant(User):
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
         """One request straight to Bedrock."""
         plan, tenant = sender.plan, sender.tenant
-        bedrock = _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)
-        max_tokens = sender.next_max_tokens()
-        answer = _bedrock.converse(bedrock, tenant.model, messages, max_tokens, plan.run_id, tenant.stream, now)
-        answer.deployment = tenant.profile or ""
-        record = self._record(sender, answer, intended_at, started_at, now())
-        self.environment.events.request.fire(
-            request_type="bedrock",
-            name=self.consumer,
-            response_time=record.latency_ms,
-            response_length=0,
-            exception=None if is_success(record, tenant.quota_rpm) else RequestFailed(record, answer.message),
-            context={"record": record},
-            start_time=intended_at,
-            url=None,
-            response=None,
-        )
+        answer = Answer(deployment=tenant.profile or "")
+        with self._told(sender, answer, intended_at, started_at, "bedrock"):
+            bedrock = _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)
+            max_tokens = sender.next_max_tokens()
+            _bedrock.converse(answer, bedrock, tenant.model, messages, max_tokens, plan.run_id, tenant.stream, now)
+
+    @contextmanager
+    def _told(
+        self, sender: Sender, answer: Answer, intended_at: float, started_at: float, request_type: str
+    ) -> Iterator[None]:
+        """Whatever becomes of the request within is one Record, and one request in Locust's statistics."""
+        try:
+            yield
+        except (Exception, GreenletExit) as error:
+            if answer.ended_at is None:
+                add_failure(answer, error, stream=sender.tenant.stream)
+            if isinstance(error, GreenletExit):  # the run was stopped, and so is this user
+                raise
+        finally:
+            record = self._record(sender, answer, intended_at, started_at, answer.ended_at or now())
+            failed = not is_success(record, sender.tenant.quota_rpm)
+            self.environment.events.request.fire(
+                request_type=request_type,
+                name=self.consumer,
+                response_time=record.latency_ms,  # as in the records: from the intended start
+                response_length=answer.bytes,
+                exception=RequestFailed(record, answer.message) if failed else None,
+                context={**self.context(), "record": record},
+                start_time=intended_at,
+                url=None,
+                response=None,
+            )
 
     def _record(self, sender: Sender, answer: Answer, intended_at: float, started_at: float, ended_at: float) -> Record:
         tenant = sender.tenant
@@ -139,54 +155,40 @@ class GatewayUser(Tenant, FastHttpUser):
     def __init__(self, environment: Any) -> None:
         self.network_timeout = environment.parsed_options.request_timeout
         super().__init__(environment)
+        # Any status is an answer, whose body is ours to read: of others Locust's client would read it.
+        self.client.client.valid_response_codes = frozenset(range(1000))  # type: ignore[misc]
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
         plan, tenant = sender.plan, sender.tenant
         if tenant.route == "direct":
             super()._send(sender, messages, intended_at, started_at)
             return
-        with self.client.post(
-            plan.url + CHAT,
-            data=sender.body(messages),
-            name=self.consumer,
-            headers=sender.headers,
-            context={},
-            catch_response=True,
-            stream=tenant.stream,
-        ) as response:
-            ended_at = now()
-            answer = _answer(response, tenant.stream)
-            if tenant.stream:
-                ended_at = now()
-                _read_to_end(response)
-            record = self._record(sender, answer, intended_at, started_at, ended_at)
-            # Locust's own statistics shall tell the same latency as the records, from the intended start.
-            response.request_meta["response_time"] = record.latency_ms
-            response.request_meta["context"]["record"] = record
-            if is_success(record, tenant.quota_rpm):
-                response.success()
-            else:
-                response.failure(RequestFailed(record, answer.message))
+        answer = Answer()
+        with self._told(sender, answer, intended_at, started_at, "POST"):
+            response = self.client.post(
+                plan.url + CHAT,
+                data=sender.body(messages),
+                headers=sender.headers,
+                catch_response=True,  # so that Locust does not tell it too
+                stream=True,  # the body is read here, where its status is known already
+            )
+            _read(answer, response, tenant.stream)
 
 
-def _answer(response: Any, stream: bool) -> Answer:
+def _read(answer: Answer, response: Any, stream: bool) -> None:
+    """Fills in the answer. Raises whatever reading it does."""
     if response.status_code == 0 or response.headers is None:
-        return _no_answer(response.error)
-    answer = from_headers(response.status_code, response.headers)
-    try:
-        if stream and not answer.error_type:
-            read_stream(answer, _lines(response), now)
-        else:
-            add_body(answer, response.content or b"")
-    except (OSError, HTTPParseError) as error:
-        answer.error_type, answer.message = BROKEN_STREAM if stream else "connection_lost", str(error)
-    return answer
-
-
-def _no_answer(error: BaseException | None) -> Answer:
-    """A request that got no HTTP answer: status 0, and the kind of failure."""
-    kind = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
-    return Answer(status=0, error_type=kind, message=str(error))
+        add_failure(answer, response.error, stream=stream)
+        return
+    add_headers(answer, response.status_code, response.headers)
+    if stream and not answer.error_type:
+        read_stream(answer, _lines(response), now)
+        answer.ended_at = now()
+        _read_to_end(response)
+    else:
+        body = response.content or b""
+        answer.ended_at, answer.bytes = now(), len(body)
+        add_body(answer, body)
 
 
 def _lines(response: Any) -> Iterator[bytes]:

@@ -2,21 +2,36 @@
 
 import itertools
 import json
+import zlib
 
 import pytest
+from gevent import GreenletExit
+from geventhttpclient.response import HTTPParseError
+from geventhttpclient.useragent import RetriesExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
 from locustfiles._answers import (
     BROKEN_STREAM,
+    CONNECTION_LOST,
     NOT_JSON,
     STREAM_ERROR,
+    TIMEOUT,
+    UNANSWERED,
+    UNREADABLE,
     Answer,
     add_body,
-    from_headers,
+    add_failure,
+    add_headers,
     gaps_ms,
     read_stream,
 )
+
+
+def from_headers(status, headers):
+    answer = Answer()
+    add_headers(answer, status, headers)
+    return answer
 
 
 def event(content=None, **more):
@@ -145,6 +160,34 @@ def test_a_body_that_is_no_json_is_a_failure_even_with_200():
     answer = from_headers(200, {})
     add_body(answer, b"<html>proxy error")
     assert (answer.error_type, answer.message) == (NOT_JSON, "<html>proxy error")
+
+
+class ReadTimeoutError(Exception):
+    """As urllib3's."""
+
+
+@pytest.mark.parametrize(
+    ("status", "stream", "error", "kind"),
+    [
+        (0, False, ConnectionRefusedError(), "ConnectionRefusedError"),
+        (0, True, TimeoutError(), TIMEOUT),
+        (0, False, RetriesExceeded("http://gateway", 0, original=TimeoutError()), TIMEOUT),
+        (200, True, ReadTimeoutError(), TIMEOUT),
+        (200, True, ConnectionResetError(), BROKEN_STREAM),
+        (200, True, ValueError(), BROKEN_STREAM),
+        (200, False, ConnectionResetError(), CONNECTION_LOST),
+        (200, False, HTTPParseError(), CONNECTION_LOST),
+        (200, False, zlib.error(), UNREADABLE),
+        (200, False, KeyError("usage"), UNREADABLE),
+        (0, False, GreenletExit(), UNANSWERED),
+        (200, True, GreenletExit(), UNANSWERED),
+        (502, False, zlib.error(), "http_502"),
+    ],
+)
+def test_whatever_is_raised_has_a_name(status, stream, error, kind):
+    answer = from_headers(status, {}) if status else Answer()
+    add_failure(answer, error, stream=stream)
+    assert (answer.status, answer.error_type) == (status, kind)
 
 
 def test_gaps_between_pieces():

@@ -28,6 +28,26 @@ class Stages(LoadTestShape):
         return (5, 10) if self.get_run_time() < 2 else (10, 10)
 """
 
+RAISING = """
+import itertools
+
+from locust import task
+
+from locustfiles._users import BedrockUser
+
+numbers = itertools.count()
+
+
+class Raising(BedrockUser):
+    consumer = "cris"
+
+    @task
+    def converse(self):
+        if next(numbers) == 4:
+            raise KeyError("no topic")
+        self.ask()
+"""
+
 
 @pytest.fixture(scope="module")
 def here(place):
@@ -114,3 +134,12 @@ def test_the_analysis_ends_with_a_locust_that_is_killed(long):
     started.until("waiting for logs")
     started.process.kill()
     started.gone(within_s=15)
+
+
+def test_what_a_users_own_code_raises_is_told(here, tmp_path):
+    file = tmp_path / "raising.py"
+    file.write_text(RAISING)
+    ended = here.locust("-f", str(file))
+    assert "A User class raised once, and may not have sent what was due: 'no topic'" in ended.settings["notes"]
+    assert "may not have sent what was due" in ended.out
+    assert len(ended.records) == 10  # another user took what this one had been about to send
