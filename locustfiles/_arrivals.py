@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import random
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,15 @@ def deal(whole: Iterable[float], turns: Collection[int], total: int) -> Iterator
     """The arrivals that fall to whoever has these turns of `total`."""
     mine = frozenset(turns)
     return (at for number, at in enumerate(whole) if number % total in mine)
+
+
+def waits_s(due: Iterable[float], users: int, answer_s: float) -> Iterator[float]:
+    """How long each arrival would wait for a free user, if every answer took `answer_s`."""
+    free_at: deque[float] = deque([-math.inf] * users, maxlen=users)
+    for at in due:
+        starts_at = max(at, free_at[0])
+        free_at.append(starts_at + answer_s)
+        yield starts_at - at
 
 
 def bursts(traffic: Traffic) -> bool:

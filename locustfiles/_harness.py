@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ class Harness:
         recording = self._recording
         if recording is None:
             return
+        recording.spawned(self._users_now())
         if recording.begun:
             self._dismiss_late_workers(recording)
             return
@@ -183,6 +185,15 @@ class Harness:
         self._live.starts_at = plan.start_at
         self._progress = Progress(self._live, many=recording.plans_more_than(MANY), silent=self._silent)
         gevent.spawn(self._watch, recording)
+
+    def _users_now(self) -> Counter[str]:
+        """Consumer → how many users it has."""
+        runner = self._runner
+        by_class = runner.reported_user_classes_count if isinstance(runner, MasterRunner) else runner.user_classes_count
+        users: Counter[str] = Counter()
+        for user_class in tenant_classes(runner.user_classes):
+            users[user_class.consumer] += by_class[user_class.__name__]
+        return users
 
     def _send_plan(self, recording: OneRun, plan: Plan) -> None:
         """To every worker with its share: arrivals are dealt to users, and each worker gets those of its own users."""
@@ -246,9 +257,7 @@ class Harness:
             self._send_nothing_to_do(client_id, recording.plan)
         for chunk in data.pop(RECORDS, ()):
             if self._recording:
-                lines = unpack(chunk)
-                self._recording.add_lines(client_id, lines, chunk["count"])
-                for record in Record.parse_lines(lines):
+                for record in self._recording.add_lines(client_id, unpack(chunk)):
                     self._tell(record)
 
     def _tell(self, record: Record) -> None:

@@ -16,6 +16,7 @@ from locustfiles._arrivals import MARGIN_S
 PROBE_EVERY_S = 0.02
 MAX_LAG_MS = MARGIN_S * 1000  # a request that starts later than this may fall into another quota window
 MAX_NOT_SENT = 0.01
+_MORE = "Give it more CPU, more workers (--processes), or a lower rate."
 _GROWTH = math.log(1.001)  # a bucket is 0.1 % wide, so that a percentile is at most 0.05 % off
 
 
@@ -56,7 +57,7 @@ class Histogram:
 
 
 class Health:
-    """One process's own: how late requests started although a user was free, how late timers fire, how much CPU."""
+    """One process's own: how late requests started once a user was free, how late timers fire, how much CPU."""
 
     def __init__(self) -> None:
         self.reset()
@@ -86,16 +87,24 @@ class Health:
         }
 
 
-def self_check(processes: list[dict[str, Any]], planned: int | None, sent: int, span_s: float) -> dict[str, Any]:
-    """The numbers for the report, from every process that sent; `bottleneck` says why no verdict can be trusted."""
+Load = tuple[int | None, float]  # so many requests, the last of them so many seconds after the first could be sent
+
+
+def self_check(processes: list[dict[str, Any]], offered: Load, achieved: Load, trouble: str = "") -> dict[str, Any]:
+    """The numbers for the report, from every process that sent; `bottleneck` says why no verdict can be trusted.
+
+    `offered` is what the schedule held; its number is None where there was none. `trouble` is a bottleneck that these
+    numbers do not show.
+    """
     lag, delay = Histogram(), Histogram()
     for process in processes:
         lag.merge(Histogram.from_message(process["lag"]))
         delay.merge(Histogram.from_message(process["loop_delay"]))
+    planned, sent = offered[0], achieved[0] or 0
     not_sent = None if planned is None else max(0, planned - sent)
     check: dict[str, Any] = {
-        "offered_per_s": planned / span_s if planned and span_s else None,
-        "achieved_per_s": sent / span_s if span_s else None,
+        "offered_per_s": _per_s(*offered),
+        "achieved_per_s": _per_s(*achieved),
         "lag_p50_ms": lag.percentile(50),
         "lag_p99_ms": lag.percentile(99),
         "lag_max_ms": lag.longest if lag.n else None,
@@ -107,16 +116,22 @@ def self_check(processes: list[dict[str, Any]], planned: int | None, sent: int, 
         "not_sent": not_sent,
         "workers": len(processes),
     }
-    check["bottleneck"] = _bottleneck(check["lag_p99_ms"], not_sent, planned)
+    check["bottleneck"] = trouble or _bottleneck(check["lag_p99_ms"], check["loop_delay_p99_ms"], not_sent, planned)
     return check
 
 
-def _bottleneck(lag_p99_ms: float | None, not_sent: int | None, planned: int | None) -> str:
+def _per_s(requests: int | None, over_s: float) -> float | None:
+    """None for a burst, which has no rate."""
+    return requests / over_s if requests and over_s >= 1 else None
+
+
+def _bottleneck(
+    lag_p99_ms: float | None, loop_delay_p99_ms: float | None, not_sent: int | None, planned: int | None
+) -> str:
     if lag_p99_ms is not None and lag_p99_ms > MAX_LAG_MS:
-        return (
-            f"1 % of the requests started more than {lag_p99_ms / 1000:.1f} s late "
-            "although a user was free. Give it more CPU, more workers (--processes), or a lower rate."
-        )
+        return f"1 % of the requests started more than {lag_p99_ms / 1000:.1f} s late although a user was free. {_MORE}"
+    if loop_delay_p99_ms is not None and loop_delay_p99_ms > MAX_LAG_MS:
+        return f"it was busy for {loop_delay_p99_ms / 1000:.1f} s at a time, and saw answers as late. {_MORE}"
     if planned and not_sent and not_sent > planned * MAX_NOT_SENT:
         return (
             f"{not_sent:,} of the {planned:,} requests that were due were never sent: the run was stopped before, "

@@ -7,11 +7,14 @@ import os
 import shlex
 import sys
 import urllib.request
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.client import HTTPException
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
+import gevent
 from locust.env import Environment
 from locust.runners import MasterRunner
 
@@ -27,15 +30,16 @@ from analysis.model import (
 )
 from gateway.stack import Stack
 from locustfiles import _folder
-from locustfiles._arrivals import arrivals, bursts, start_of_burst, with_whole_quotas
+from locustfiles._arrivals import arrivals, bursts, start_of_burst, waits_s, with_whole_quotas
 from locustfiles._clock import now
-from locustfiles._health import health, self_check
+from locustfiles._health import MAX_LAG_MS, Histogram, health, self_check
 from locustfiles._plan import Plan, aws_variables, tenants
 from locustfiles._recording import RecordFile
 from locustfiles._redaction import text_without_secrets
 from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
+FAULTS_WITHIN_S = 5.0  # one of them may be that it refuses connections for a while
 CLOCK_STEP_MS = 500.0  # worth a note; less is what time servers do all day
 STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it is stopped; what was due then is not sent
 
@@ -83,12 +87,19 @@ class OneRun:
         self._log_size: int | None = None
         self._check: dict[str, Any] = {}
         self._sent = 0
+        self._last_at = 0.0  # when the last request was sent
+        self._users: Counter[str] = Counter()  # consumer → how many there were at most
+        self._answer_ms: defaultdict[str, Histogram] = defaultdict(Histogram)  # by consumer, without the queue
         self._arrived: dict[str, int] = {}  # worker → how many of its records are here
         self._finished: dict[str, dict[str, Any]] = {}  # worker → its own last word
         self._stopped_at = float("inf")
         self._write_run(ended_at=None)
         self._records = RecordFile(self.folder / REQUESTS_CSV, on_fault)
         self._statistics = _folder.LocustStatistics(environment, self.folder)
+
+    def spawned(self, users: Mapping[str, int]) -> None:
+        """Consumer → its users now: a load shape may change them during the run."""
+        self._users |= Counter(users)
 
     def begin(self, spent_at: float) -> Plan:
         """The plan, from now on: bursts fit into a quota window, and the run shares none with the one before.
@@ -140,13 +151,24 @@ class OneRun:
         self._stopped_at = now()
 
     def add(self, record: Record) -> None:
-        self._sent += 1
+        self._count(record)
         self._records.add(record)
 
-    def add_lines(self, worker: str, lines: str, count: int) -> None:
+    def add_lines(self, worker: str, lines: str) -> list[Record]:
+        """The records that a worker has sent, as CSV lines."""
+        records = list(Record.parse_lines(lines))
+        for record in records:
+            self._count(record)
         self._records.add_lines(lines)
-        self._sent += count
-        self._arrived[worker] = self._arrived.get(worker, 0) + count
+        self._arrived[worker] = self._arrived.get(worker, 0) + len(records)
+        return records
+
+    def _count(self, record: Record) -> None:
+        self._sent += 1
+        self._last_at = max(self._last_at, record.started_at)
+        if record.status:
+            queued_ms = (record.started_at - record.intended_at) * 1000
+            self._answer_ms[record.consumer].add(record.latency_ms - queued_ms)
 
     def finished(self, worker: str, last_word: dict[str, Any]) -> None:
         """A worker has ended: {"count": records it sent, "health": its own}."""
@@ -175,17 +197,37 @@ class OneRun:
         for worker in sorted(self.late_workers):
             self.notes.append(f"Worker {worker} joined late and had no part in the schedule.")
         if self._stack.evidence == "embedded":
-            _folder.write_faults(self.folder, _faults())
+            faults = self._faults()
+            if faults is None:
+                self.notes.append("The embedded AWS could not tell which faults it had.")
+            else:
+                _folder.write_faults(self.folder, faults)
         self._write_run(ended_at=now())
+
+    def _faults(self) -> list[dict[str, Any]] | None:
+        """What the embedded AWS did wrong on purpose, and when, by its own account; None: it does not answer."""
+        give_up_at = now() + FAULTS_WITHIN_S
+        while True:
+            try:
+                with urllib.request.urlopen(
+                    f"{os.environ['AWS_ENDPOINT_URL']}/_embedded/faults", timeout=FAULTS_WITHIN_S
+                ) as answer:
+                    return list(json.load(answer))
+            except (OSError, HTTPException, ValueError):
+                if self._stack.trouble() or now() > give_up_at:
+                    return None
+            gevent.sleep(0.2)
 
     def _self_check(self) -> dict[str, Any]:
         local = not isinstance(self._environment.runner, MasterRunner)
         processes = [health.to_message()] if local else [word["health"] for word in self._finished.values()]
-        planned, span_s = self._planned()
+        offered = self._planned()
+        achieved = (self._sent, self._last_at - self.start_at)
+        trouble = self._too_few_users(self.plan) if self.plan and offered[0] is not None else ""
         return {
             "warmup_requests": self._stack.warm_ups,
             "gateway_requests": self._stack.requests_seen(self._log_size),
-            **self_check(processes, planned, self._sent, span_s),
+            **self_check(processes, offered, achieved, trouble),
         }
 
     def _planned(self) -> tuple[int | None, float]:
@@ -197,10 +239,8 @@ class OneRun:
         plan, planned, at_the_end, last_s = self.plan, 0, 0, 0.0
         if plan is None or not all(map(on_schedule, tenant_classes(self._environment.user_classes))):
             return None, 0.0
-        for name, tenant in plan.tenants.items():
-            for at in arrivals(tenant.arrivals, plan.seed_of(name), plan.run_time_s):
-                if plan.start_at + at > self._stopped_at:
-                    break
+        for name in plan.tenants:
+            for at in self._due(plan, name):
                 planned += 1
                 at_the_end += plan.start_at + at > self._stopped_at - STOPPING_S
                 last_s = max(last_s, at)
@@ -208,6 +248,30 @@ class OneRun:
             return planned, last_s
         not_sent = max(0, planned - self._sent)
         return planned - min(not_sent, at_the_end), last_s
+
+    def _due(self, plan: Plan, consumer: str) -> Iterator[float]:
+        """The schedule as far as it was due when the run was stopped."""
+        whole = arrivals(plan.tenants[consumer].arrivals, plan.seed_of(consumer), plan.run_time_s)
+        return takewhile(lambda at: plan.start_at + at <= self._stopped_at, whole)
+
+    def _too_few_users(self, plan: Plan) -> str:
+        """Whose users were too few to keep its schedule; "" if nobody's.
+
+        Requests queue behind a gateway that is slow or stands still as well, which is not to be excused. So what counts
+        is the queue that there had been if every answer were as quick as the quickest quarter of them.
+        """
+        for name, users in self._users.items():
+            queued_ms, quick_ms = Histogram(), self._answer_ms[name].percentile(25) or 0.0
+            for wait_s in waits_s(self._due(plan, name), users, quick_ms / 1000):
+                queued_ms.add(wait_s * 1000)
+            p99_ms = queued_ms.percentile(99) or 0.0
+            if p99_ms > MAX_LAG_MS:
+                return (
+                    f"{name} has too few users. With {users}, 1 % of its requests wait more than {p99_ms / 1000:.1f} s "
+                    "for a free one, even if every answer is as quick as the quickest quarter of them. "
+                    "Give it more `users`, or a lower rate."
+                )
+        return ""
 
     def _write_run(self, ended_at: float | None) -> None:
         config, files = self._stack.config, self._stack.files
@@ -276,9 +340,3 @@ class OneRun:
             for claim in pattern.claims
             if all(consumer in self._tenants for consumer in claim.consumers)
         )
-
-
-def _faults() -> list[dict[str, Any]]:
-    """What the embedded AWS did wrong on purpose, and when: its own account of it."""
-    with urllib.request.urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/_embedded/faults", timeout=10) as answer:
-        return list(json.load(answer))

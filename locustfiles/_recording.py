@@ -6,7 +6,6 @@ import contextlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gevent
 
@@ -74,15 +73,14 @@ class WorkerRecords:
         self.count += 1
         self._lines.append(record.line())
 
-    def chunks(self) -> list[dict[str, Any]]:
+    def chunks(self) -> list[bytes]:
         """What was added since the last call."""
         lines, self._lines = self._lines, []
         return [
-            {"count": len(chunk), "lines": zlib.compress("".join(chunk).encode(), 1)}
-            for chunk in (lines[at : at + CHUNK_LINES] for at in range(0, len(lines), CHUNK_LINES))
+            zlib.compress("".join(lines[at : at + CHUNK_LINES]).encode(), 1) for at in range(0, len(lines), CHUNK_LINES)
         ]
 
 
-def unpack(chunk: dict[str, Any]) -> str:
+def unpack(chunk: bytes) -> str:
     """The CSV lines of a worker's chunk."""
-    return zlib.decompress(chunk["lines"]).decode()
+    return zlib.decompress(chunk).decode()

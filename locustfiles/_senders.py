@@ -95,6 +95,10 @@ class Senders:
         """Before the next run: its users shall wait for its own plan."""
         self._planned.clear()
 
+    @property
+    def planned(self) -> bool:
+        return self._planned.is_set()
+
     def of(self, consumer: str) -> Sender:
         self._planned.wait()
         return self._senders[consumer]

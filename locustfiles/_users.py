@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,7 +35,8 @@ class Tenant(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._intended_at: float | None = None
-        self._free = False  # whether this user was waiting when its arrival became due
+        # None while it asks. Users of before the plan were there all the time; others come when load is added.
+        self._free_since: float | None = now() if senders.planned else -math.inf
         self._alarm = Alarm()
 
     @property
@@ -58,9 +60,9 @@ class Tenant(User):
         if due_at is None:
             raise StopUser
         self._intended_at = due_at
-        wait_s = due_at - now()
-        self._free = wait_s > 0
-        return max(0.0, wait_s - COARSE_S)
+        if self._free_since is None:
+            self._free_since = now()
+        return max(0.0, due_at - now() - COARSE_S)
 
     def ask(self, text: str | None = None) -> None:
         """Sends one request (`text`, or the consumer's configured prompt) and records what became of it."""
@@ -70,9 +72,9 @@ class Tenant(User):
             self._alarm.wait(self._intended_at - now())
         started_at = now()
         intended_at = started_at if self._intended_at is None else self._intended_at
-        if self._free:
-            health.lag_ms.add((started_at - intended_at) * 1000)
-        self._intended_at, self._free = None, False
+        if self._intended_at is not None and self._free_since is not None:
+            health.lag_ms.add((started_at - max(intended_at, self._free_since)) * 1000)
+        self._intended_at = self._free_since = None
         self._send(sender, messages, intended_at, started_at)
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:

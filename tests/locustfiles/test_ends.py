@@ -1,5 +1,6 @@
 """A run is judged, or says that it was not: however it ends, exit code 0 stands for verdicts."""
 
+import json
 import os
 import signal
 
@@ -143,3 +144,25 @@ def test_what_a_users_own_code_raises_is_told(here, tmp_path):
     assert "A User class raised once, and may not have sent what was due: 'no topic'" in ended.settings["notes"]
     assert "may not have sent what was due" in ended.out
     assert len(ended.records) == 10  # another user took what this one had been about to send
+
+
+def test_an_aws_that_dies_during_the_run_leaves_verdicts_that_say_so(long):
+    started = long.start_locust(*CRIS, "-t", "3s")
+    under_way(started)
+    (aws,) = (pid for pid, command in started.children.items() if "gateway.embedded_aws" in command)
+    os.kill(aws, signal.SIGKILL)
+    ended = started.wait(60)
+    assert ended.code in (1, 3), ended.said
+    assert ended.answers["cris", "all_answered"] == "FAIL"
+    assert ended.settings["ended_at"] is not None
+    assert "The embedded AWS could not tell which faults it had." in ended.settings["notes"]
+    assert "died during the run" in ended.err
+
+
+def test_faults_are_asked_for_again_while_the_aws_refuses_connections(here):
+    here.change("embedded", faults=[{"kind": "connection_refused", "start_s": 2, "duration_s": 2}])
+    ended = here.locust(*CRIS, "-t", "2s")
+    here.change("embedded", faults=[])
+    assert [fault["kind"] for fault in json.loads((ended.run / "faults.json").read_text())] == ["connection_refused"]
+    assert ended.settings["ended_at"] is not None
+    assert ended.answers
