@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import gevent
 from gevent import GreenletExit
 from geventhttpclient.response import HTTPParseError
 from locust import FastHttpUser, User
 from locust.exception import StopUser
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from analysis.model import Outcome, Record
 from locustfiles import _bedrock, _run  # noqa: F401  (_run listens to Locust's events from its import on)
@@ -18,6 +20,7 @@ from locustfiles._alarm import COARSE_S, Alarm
 from locustfiles._answers import Answer, add_body, add_failure, add_headers, gaps_ms, read_stream
 from locustfiles._clock import now
 from locustfiles._health import health
+from locustfiles._one_run import on_schedule
 from locustfiles._senders import Sender, senders
 
 CHAT = "/v1/chat/completions"
@@ -43,20 +46,21 @@ class Tenant(User):
     def sender(self) -> Sender:
         return senders.of(self.consumer)
 
-    def on_start(self) -> None:
-        try:
-            self.wait()  # the first request, too, starts when the schedule says
-        except StopUser:
-            raise GreenletExit from None  # here Locust logs a StopUser as an error
+    def start(self, group: Any) -> Any:
+        greenlet = super().start(group)
+        greenlet.link(self._ended)
+        return greenlet
 
-    def on_stop(self) -> None:
+    def _ended(self, _: Any) -> None:
+        """However this user ends: a subclass's on_stop need not know of ours."""
         if self._intended_at is not None:
-            self.sender.give_back(self._intended_at)
+            self._taken_from.give_back(self._intended_at)
         self._alarm.close()
 
     def wait_time(self) -> float:
         """Seconds until shortly before this user's next arrival. Raises StopUser when there are no more."""
-        due_at = self.sender.next_arrival()
+        self._taken_from = self.sender
+        due_at = self._taken_from.next_arrival()
         if due_at is None:
             raise StopUser
         self._intended_at = due_at
@@ -65,7 +69,17 @@ class Tenant(User):
         return max(0.0, due_at - now() - COARSE_S)
 
     def ask(self, text: str | None = None) -> None:
-        """Sends one request (`text`, or the consumer's configured prompt) and records what became of it."""
+        """Sends one request (`text`, or the consumer's configured prompt) and records what became of it.
+
+        It waits until an arrival is due, unless the wait before this task was for one: so the first request of a user,
+        and each one of a task that asks more than once, start when the schedule says. Raises StopUser when it holds no
+        more. A closed model only waits for the start of the run.
+        """
+        if self._intended_at is None:
+            if on_schedule(type(self)):
+                self.wait()
+            else:
+                self._wait_for_start()
         sender = self.sender
         messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
         if self._intended_at is not None:
@@ -76,6 +90,14 @@ class Tenant(User):
             health.lag_ms.add((started_at - max(intended_at, self._free_since)) * 1000)
         self._intended_at = self._free_since = None
         self._send(sender, messages, intended_at, started_at)
+
+    def _wait_for_start(self) -> None:
+        """As Locust waits, so that a user can be stopped meanwhile. Raises StopUser."""
+        if self._state == LOCUST_STATE_STOPPING:
+            raise StopUser
+        self._state = LOCUST_STATE_WAITING
+        gevent.sleep(max(0.0, self.sender.plan.start_at - now()))
+        self._state = LOCUST_STATE_RUNNING
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
         """One request straight to Bedrock."""
