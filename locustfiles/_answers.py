@@ -20,6 +20,7 @@ TIMEOUT = "timeout"
 CONNECTION_LOST = "connection_lost"  # before the whole answer was there
 UNREADABLE = "unreadable_answer"  # not what its headers promise
 UNANSWERED = "unanswered_at_stop"  # the run was stopped, and waited in vain
+MESSAGE_LENGTH = 10_000  # at most; what is shown of it is cut once secrets are left out, so that none is cut in two
 
 
 @dataclass
@@ -96,7 +97,7 @@ def add_body(answer: Answer, body: bytes) -> None:
         content = None
     if not isinstance(content, dict):
         answer.error_type = answer.error_type or NOT_JSON
-        answer.message = body[:200].decode(errors="replace")
+        answer.message = body[:MESSAGE_LENGTH].decode(errors="replace")
     elif answer.error_type:
         _add_error(answer, content.get("error"))
     else:
@@ -118,12 +119,12 @@ def _tokens(count: Any) -> int | None:
 
 def _add_error(answer: Answer, error: Any) -> None:
     if isinstance(error, dict):
-        answer.message = str(error.get("message", ""))[:500]
+        answer.message = str(error.get("message", ""))[:MESSAGE_LENGTH]
         named = error.get("type")
         if answer.error_type.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
             answer.error_type = named
     else:
-        answer.message = str(error)[:500]
+        answer.message = str(error)[:MESSAGE_LENGTH]
 
 
 def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]) -> None:

@@ -25,8 +25,8 @@ from locustfiles._plan import Plan, Share, Tenant, divide, seconds, tenants
 from locustfiles._recording import unpack
 from locustfiles._run_before import spent_at
 from locustfiles._senders import senders
-from locustfiles._terminal import MANY, Progress, complain, say, tell_conclusion
-from locustfiles._worker import FINISH, FINISH_GRACE_S, FINISHED, PLAN, RECORDS
+from locustfiles._terminal import MANY, Progress, complain, leave_stdout, say, tell_conclusion
+from locustfiles._worker import FINISH, FINISH_GRACE_S, FINISHED, PLAN, RECORDS, REFUSED
 
 SPAWN_RATE = 100.0
 USAGE_ERROR = 2
@@ -45,6 +45,8 @@ class Harness:
         self._runner = environment.runner
         self._web_ui = environment.web_ui
         self._silent = bool(self._options.only_summary)
+        if self._options.json:
+            leave_stdout()
         options = self._options
         files = Files(Path(options.gateway_config), Path(options.patterns), Path(options.embedded_config))
         self._stack = Stack(files, options.aws)
@@ -91,6 +93,7 @@ class Harness:
         if isinstance(self._runner, MasterRunner):
             listen.worker_report.add_listener(self._on_worker_report)
             self._runner.register_message(FINISHED, self._on_finished)
+            self._runner.register_message(REFUSED, self._on_refused)
 
     def _classes_that_may_run(self) -> list[Any]:
         """Those that were named, or all; where the web UI lets one choose, any of the locustfile's."""
@@ -239,10 +242,18 @@ class Harness:
             gevent.sleep(0.2)
 
     def _finish_run(self) -> None:
+        gevent.spawn(self._stop)
+
+    def _stop(self) -> None:
+        """As Locust does at the end of -t."""
         if self._options.headless:
-            gevent.spawn(self._runner.quit)
-        else:
-            gevent.spawn(self._runner.stop)
+            self._runner.quit()
+            return
+        self._runner.stop()
+        if self._web_ui and self._options.autostart and self._options.autoquit >= 0:
+            gevent.sleep(self._options.autoquit)
+            self._runner.quit()
+            self._web_ui.stop()
 
     def _on_request(self, context: dict[str, Any], **_: Any) -> None:
         record = context.get("record")
@@ -268,6 +279,15 @@ class Harness:
     def _on_finished(self, msg: Any, **_: Any) -> None:
         if self._recording:
             self._recording.finished(msg.node_id, msg.data)
+
+    def _on_refused(self, msg: Any, **_: Any) -> None:
+        """A worker cannot send its share: the schedule cannot be kept, and the run ends."""
+        recording = self._recording
+        if recording and msg.node_id in recording.expected_workers:
+            recording.trouble = f"Worker {msg.node_id} cannot send: {msg.data['error']}."
+            recording.notes.append(recording.trouble)
+            complain(f"{recording.trouble} What the run needs must be there on each worker's machine.")
+            self._finish_run()
 
     def _on_test_stopping(self, **_: Any) -> None:
         """A master waits for its workers' last records; Locust itself would not, at the end of -t."""
@@ -321,7 +341,7 @@ class Harness:
             live.judged(answers(live.folder), read_regions(live.folder, live.run.patterns, lambda: gevent.sleep(0)))
 
     def _analyse(self, folder: Path) -> int:
-        analysis = Analysis(folder, on_stdout=True)
+        analysis = Analysis(folder, on_stdout=not self._options.json)
         self._analyses.append(analysis)
         code = analysis.wait()
         self._analyses.remove(analysis)

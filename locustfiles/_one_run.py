@@ -81,6 +81,7 @@ class OneRun:
         self.ran_out = False  # it ended because no user had anything left to send
         self.start_at = float("inf")
         self.notes: list[str] = []
+        self.trouble = ""  # why the client could not keep the schedule
         self.expected_workers: set[str] = set()
         self.late_workers: set[str] = set()
         self.plan: Plan | None = None
@@ -187,6 +188,8 @@ class OneRun:
                 self.notes.append(f"Worker {worker} was lost: {arrived} of its records arrived, the rest is missing.")
             elif last_word["count"] != arrived:
                 self.notes.append(f"Worker {worker} sent {last_word['count']} records, and {arrived} arrived.")
+        if not self.begun:
+            self.notes.append("The run was ended before all of its users were there, so nothing was sent.")
         self._check = self._self_check()
         if abs(step_ms := self._check["clock_step_ms"] or 0.0) > CLOCK_STEP_MS:
             self.notes.append(f"The wall clock was set by {step_ms / 1000:+.1f} s; the records' times go on unmoved.")
@@ -223,7 +226,9 @@ class OneRun:
         processes = [health.to_message()] if local else [word["health"] for word in self._finished.values()]
         offered = self._planned()
         achieved = (self._sent, self._last_at - self.start_at)
-        trouble = self._too_few_users(self.plan) if self.plan and offered[0] is not None else ""
+        trouble = self.trouble
+        if self.plan and offered[0] is not None:
+            trouble = trouble or self._too_few_users(self.plan)
         return {
             "warmup_requests": self._stack.warm_ups,
             "gateway_requests": self._stack.requests_seen(self._log_size),

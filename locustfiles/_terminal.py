@@ -38,6 +38,11 @@ _STYLES = {
 _ANSWER_STYLES = {Answer.PASS: "bold green", Answer.FAIL: "bold red", Answer.UNKNOWN: "bold yellow"}
 
 
+def leave_stdout() -> None:
+    """From here on all goes to stderr: stdout is Locust's, for its JSON."""
+    _console.stderr = True
+
+
 def say(text: str) -> None:
     """What is being done now."""
     _console.print(Text.assemble(("▸ ", "cyan"), text), soft_wrap=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from gevent import GreenletExit
@@ -21,9 +22,12 @@ from locustfiles._answers import Answer, add_body, add_failure, add_headers, gap
 from locustfiles._clock import now
 from locustfiles._health import health
 from locustfiles._one_run import on_schedule
+from locustfiles._redaction import text_without_secrets
 from locustfiles._senders import Sender, senders
 
 CHAT = "/v1/chat/completions"
+MAX_TEXTS = 50  # of failures, told apart in a process
+_NUMBERED = re.compile(r"\S*\d\S*")
 
 
 class Tenant(User):
@@ -121,6 +125,10 @@ class Tenant(User):
             if isinstance(error, GreenletExit):  # the run was stopped, and so is this user
                 raise
         finally:
+            if answer.error_type:  # a proxy's error page may quote the request
+                key = sender.tenant.key
+                answer.error_type = text_without_secrets(answer.error_type, key)
+                answer.message = text_without_secrets(answer.message, key)
             record = self._record(sender, answer, intended_at, started_at, answer.ended_at or now())
             failed = not is_success(record, sender.tenant.quota_rpm)
             self.environment.events.request.fire(
@@ -230,10 +238,20 @@ def _read_to_end(response: Any) -> None:
 
 
 class RequestFailed(Exception):
-    """What Locust's failures table shows of a request that was not answered."""
+    """What Locust's failures table shows of a request that was not answered.
+
+    The table keeps each text that is new to it: so those that differ by numbers or ids are one, and there is an end.
+    """
+
+    _told: ClassVar[set[str]] = set()
 
     def __init__(self, record: Record, message: str) -> None:
-        super().__init__(f"{record.outcome.value}: {record.status} {record.error_type} {message}".rstrip()[:300])
+        same = _NUMBERED.sub("…", message)
+        text = f"{record.outcome.value}: {record.status} {record.error_type} {same}".rstrip()[:300]
+        if len(self._told) >= MAX_TEXTS and text not in self._told:
+            text = f"{record.outcome.value}: {record.status} (more kinds of errors than are shown)"
+        self._told.add(text)
+        super().__init__(text)
 
 
 def is_success(record: Record, quota_rpm: int | None) -> bool:

@@ -20,6 +20,7 @@ from locustfiles._senders import senders
 PLAN = "proof_plan"  # master → worker: a Plan
 FINISH = "proof_finish"  # master → worker: stop sending, report what is left
 FINISHED = "proof_finished"  # worker → master: how many records it sent in all
+REFUSED = "proof_refused"  # worker → master: why it cannot send what the plan asks for
 FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
 RECORDS = "proof_records"  # the key of our part in Locust's own worker reports
 
@@ -60,7 +61,10 @@ class Worker:
     def _on_plan(self, msg: Any, **_: Any) -> None:
         _clock.follow(msg.data["now"])
         os.environ.update(msg.data["plan"]["environment"])
-        senders.begin(Plan.from_message(msg.data["plan"]), self._runner.client_id)
+        try:
+            senders.begin(Plan.from_message(msg.data["plan"]), self._runner.client_id)
+        except Exception as error:  # an AWS profile that this machine does not know, for instance
+            self._runner.send_message(REFUSED, {"error": f"{type(error).__name__}: {error}"})
 
     def _on_request(self, context: dict[str, Any], **_: Any) -> None:
         record = context.get("record")

@@ -148,6 +148,24 @@ def test_a_request_that_is_never_answered_is_recorded_when_the_run_stops(here, d
     assert ended.left == {}
 
 
+def test_an_error_page_tells_no_key_and_unlike_numbers_are_one_failure(here):
+    """A proxy between that quotes the request, each time with another number."""
+    number = itertools.count()
+
+    def respond(connection, head):
+        page = b"<pre>" + head + b"</pre> incident %d" % next(number)
+        connection.sendall(answer(page, "502 Bad Gateway", Content_Type="text/html"))
+
+    ended = run_against(here, gateway(respond))
+    keys = set(here.keys.values())
+    for file in ended.run.iterdir():
+        assert not [key for key in keys if key in file.read_text(errors="replace")], file
+    assert not [key for key in keys if key in ended.said]
+    (failure,) = rows(ended.run / "locust_failures.csv")
+    assert failure["Occurrences"] == str(len(ANSWERS))
+    assert "failed: 502 http_502 <pre>POST" in failure["Error"]
+
+
 def event(kind, payload):
     """A message of AWS's event stream encoding."""
     headers = b""

@@ -1,5 +1,6 @@
 """Several Locust processes: one schedule, one run folder, and nobody lost without a word."""
 
+import sys
 from collections import Counter
 from itertools import pairwise
 
@@ -99,3 +100,34 @@ def test_a_run_that_lost_a_worker_proves_nothing(depleted):
     assert set(depleted.answers.values()) == {"UNKNOWN"}
     assert "never sent" in depleted.verdicts["cris", "all_answered"]["reason"]
     assert depleted.settings["self_check"]["not_sent"] > 0
+
+
+def test_a_worker_that_cannot_send_ends_the_run_and_says_why(place):
+    """Its machine lacks the AWS profile: there is no such file as the one that the plan names."""
+    here = place("unable")
+    port = str(free_port())
+    file = ["-f", "locustfiles/cris.py"]
+    master = here.start_locust(*file, "--master", "--master-bind-port", port, "--expect-workers", "1")
+    worker = here.start(
+        [sys.executable, "-c", WITHOUT_PROFILES, *here.options, *file, "--worker", "--master-port", port]
+    )
+    ended = master.wait(60)
+    worker.gone(within_s=20)
+    assert ended.code == 3, ended.said
+    assert "cannot send: ProfileNotFound: The config profile (account-one) could not be found." in ended.err
+    assert set(ended.answers.values()) == {"UNKNOWN"}
+    assert "cannot send: ProfileNotFound" in ended.verdicts["cris", "all_answered"]["reason"]
+    assert any("cannot send: ProfileNotFound" in note for note in ended.settings["notes"])
+    assert ended.left == {}
+
+
+WITHOUT_PROFILES = """
+import sys
+
+from locust import main
+
+import botocore.session
+
+botocore.session.Session.full_config = {"profiles": {}}
+main.main()
+"""

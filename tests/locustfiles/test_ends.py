@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.conftest import free_port, rows
+from tests.conftest import LOCUST, RUNS, free_port, rows
 
 LONG = {"demo": {"kind": "constant", "rate_per_s": 20, "duration_s": 30}}
 CRIS = ["-f", "locustfiles/cris.py"]
@@ -166,3 +166,26 @@ def test_faults_are_asked_for_again_while_the_aws_refuses_connections(here):
     assert [fault["kind"] for fault in json.loads((ended.run / "faults.json").read_text())] == ["connection_refused"]
     assert ended.settings["ended_at"] is not None
     assert ended.answers
+
+
+def test_json_on_stdout_is_locusts_alone(here):
+    ended = here.locust(*CRIS, "--json", "--skip-log")
+    (cris,) = json.loads(ended.out)
+    assert (cris["name"], cris["num_requests"]) == ("cris", 10)
+    assert "Sending, run" in ended.err
+    assert "waiting for logs" in ended.err
+
+
+def test_a_run_that_ends_before_its_users_are_there_says_so(here):
+    ended = here.locust(*CRIS, "-t", "2s", "-r", "1")
+    assert ended.code == 3, ended.said
+    assert "The run was ended before all of its users were there, so nothing was sent." in ended.settings["notes"]
+
+
+def test_autoquit_follows_a_run_that_ends_by_itself(here):
+    options = [*here.options, "--runs", RUNS, "--web-port", str(free_port())]
+    started = here.start([LOCUST, *CRIS, *options, "--autostart", "--autoquit", "1"])
+    ended = started.wait(60)
+    assert ended.code == 0, ended.said
+    assert set(ended.answers.values()) == {"PASS"}
+    assert ended.left == {}

@@ -78,7 +78,7 @@ def test_a_closed_model_waits_for_the_start_of_the_run_too(ended):
     starts = {record["started_at"] for record in ended.records if record["consumer"] == "cris"}
     due_at = min(float(record["intended_at"]) for record in ended.records if record["consumer"] == "account-one")
     assert len(starts) > 2
-    assert float(min(starts)) == pytest.approx(due_at, abs=0.2)
+    assert float(min(starts)) >= due_at
 
 
 def test_no_alarm_outlives_its_user(ended):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.settings import CONFIG_DIR
-from locustfiles._redaction import text_without_secrets, without_secrets
+from locustfiles._redaction import LEFT_OUT, text_without_secrets, without_secrets
 
 SECRET_NAMES = st.sampled_from(
     [
@@ -71,3 +71,7 @@ def test_what_is_no_secret_stays():
 def test_the_shipped_configuration_stays_whole(file):
     content = yaml.safe_load((CONFIG_DIR / file).read_text())
     assert without_secrets(content) == content
+
+
+def test_a_key_that_is_known_is_left_out_whatever_it_looks_like():
+    assert text_without_secrets("key: plain-word, none: ", "plain-word", "") == f"key: {LEFT_OUT}, none: "
