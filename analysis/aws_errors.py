@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 from botocore import exceptions as aws
 
 from analysis.model import Run
+
+LIKELY = 5  # log groups that are named where the configured one does not exist
 
 
 class FetchError(Exception):
@@ -30,7 +35,8 @@ _REJECTED = {
 }
 
 
-def explain(error: Exception, run: Run, profile: str) -> str:
+def explain(error: Exception, run: Run, profile: str, log_groups: Sequence[str] = ()) -> str:
+    """The error, and what to do about it; `log_groups` are those that there are, as far as AWS told."""
     embedded = run.evidence == "embedded"
     if isinstance(error, aws.ProfileNotFound):
         if embedded:
@@ -65,9 +71,15 @@ def explain(error: Exception, run: Run, profile: str) -> str:
         return (
             f"Log group {run.aws.log_group} does not exist in account {run.aws.accounts.get(profile, '?')} (profile "
             f"{profile!r}), {run.aws.region}. Turn on Bedrock's model invocation logging there, or set "
-            "aws.bedrock_log_group_name in config.yaml to the group that it writes to."
+            f"aws.bedrock_log_group_name in config.yaml to the group that it writes to{_most_like(run, log_groups)}."
         )
     return f"CloudWatch Logs refused the query of AWS profile {profile!r}: {code}: {message}"
+
+
+def _most_like(run: Run, log_groups: Sequence[str]) -> str:
+    """The names that may be meant: an account may have thousands."""
+    likely = get_close_matches(run.aws.log_group, log_groups, LIKELY, cutoff=0)
+    return f" (there is: {', '.join(likely)})" if likely else ""
 
 
 def _sentence(text: object) -> str:

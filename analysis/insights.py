@@ -189,6 +189,8 @@ class Asked:
             if code in _BUSY or status >= 500:
                 self.trouble = f"CloudWatch Logs is too busy for profile {profile}: {code}."
                 return
+            if code == "ResourceNotFoundException":
+                raise FetchError(explain(error, self._run, profile, _log_groups(self._client(profile)))) from None
         elif isinstance(error, (aws.ReadTimeoutError, aws.ConnectionClosedError)):
             self.trouble = f"CloudWatch Logs broke the connection: {error}."
             return
@@ -197,6 +199,13 @@ class Asked:
 
 def _code(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, aws.ClientError) else ""
+
+
+def _log_groups(client: Any) -> list[str]:
+    """The log groups of the account, the first fifty of them; none where AWS does not tell."""
+    with contextlib.suppress(aws.BotoCoreError, aws.ClientError):
+        return [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
+    return []
 
 
 def _refuse(error: Exception, run: Run, profile: str) -> NoReturn:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -468,6 +469,27 @@ def test_refusals_are_explained(scripted: Scripted, tmp_path: Path, code: str, s
     log = files.read(path).fetch
     assert log is not None
     assert log.reason == str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (["/aws/lambda/a", "/aws/bedrock/logs"], "writes to (there is: /aws/bedrock/logs, /aws/lambda/a)."),
+        ([], "the group that it writes to."),
+        (None, "the group that it writes to."),  # the policy may not allow to look
+    ],
+)
+def test_a_log_group_that_does_not_exist_is_told_with_those_that_do(
+    scripted: Scripted, tmp_path: Path, there: list[str] | None, said: str
+) -> None:
+    scripted.error("start_query", "ResourceNotFoundException")
+    if there is None:
+        scripted.error("describe_log_groups", "AccessDeniedException")
+    else:
+        groups = [{"logGroupName": name} for name in there]
+        scripted.stub.add_response("describe_log_groups", {"logGroups": groups})
+    with pytest.raises(FetchError, match=rf"{re.escape(said)}$"):
+        fetch(one_account(tmp_path))
 
 
 # --- the real client, wrongly set up ---
