@@ -75,6 +75,7 @@ class LiteLlmParams(BaseModel):
     model: str
     aws_profile_name: str | None = None
     aws_region_name: str | None = None
+    aws_role_name: str | None = None  # the ARN of a role that LiteLLM assumes for it
     rpm: Count | None = None
     tpm: Count | None = None
 

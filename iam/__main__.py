@@ -78,7 +78,7 @@ def profile_uses(config: settings.Config, patterns: settings.Patterns, profile: 
     uses = [
         _use(config, entry)
         for entry in config.model_list
-        if _is_bedrock(entry) and _role_name(entry) is None and _profile(config, entry) == profile
+        if _is_bedrock(entry) and entry.litellm_params.aws_role_name is None and _profile(config, entry) == profile
     ]
     for pattern in patterns.patterns.values():
         for consumer in pattern.consumers.values():
@@ -97,7 +97,11 @@ def profile_uses(config: settings.Config, patterns: settings.Patterns, profile: 
 
 def role_uses(config: settings.Config, role_arn: str) -> list[tuple[str, str]]:
     """What LiteLLM calls after it has assumed a role."""
-    return list(dict.fromkeys(_use(config, entry) for entry in config.model_list if _role_name(entry) == role_arn))
+    return list(
+        dict.fromkeys(
+            _use(config, entry) for entry in config.model_list if entry.litellm_params.aws_role_name == role_arn
+        )
+    )
 
 
 def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
@@ -109,7 +113,7 @@ def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any
         for name in used
         if name in aws_profiles and aws_profiles[name].get("source_profile") == profile
     ]
-    roles += [_role_name(entry) for entry in config.model_list if _profile(config, entry) == profile]
+    roles += [entry.litellm_params.aws_role_name for entry in config.model_list if _profile(config, entry) == profile]
     return [role for role in dict.fromkeys(roles) if role is not None]
 
 
@@ -123,10 +127,6 @@ def _use(config: settings.Config, entry: settings.ModelEntry) -> tuple[str, str]
 
 def _profile(config: settings.Config, entry: settings.ModelEntry) -> str:
     return entry.litellm_params.aws_profile_name or config.aws.profile_name
-
-
-def _role_name(entry: settings.ModelEntry) -> str | None:
-    return (entry.litellm_params.model_extra or {}).get("aws_role_name")
 
 
 def _aws_profiles() -> dict[str, dict[str, Any]]:

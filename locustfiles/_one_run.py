@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import urllib.request
@@ -28,6 +29,7 @@ from analysis.model import (
     RunDeployment,
     RunFetch,
 )
+from gateway.settings import ModelEntry
 from gateway.stack import Stack
 from locustfiles import _folder
 from locustfiles._arrivals import arrivals, bursts, start_of_burst, waits_s, with_whole_quotas
@@ -319,7 +321,7 @@ class OneRun:
                     group=entry.model_name,
                     model_id=entry.bedrock_model_id,
                     profile=entry.litellm_params.aws_profile_name,
-                    account_id=self._stack.accounts.get(entry.litellm_params.aws_profile_name or ""),
+                    account_id=_account(entry, self._stack.accounts),
                     rpm=entry.quota_rpm,
                     tpm=entry.quota_tpm,
                     usd_per_input_token=price_in,
@@ -345,3 +347,11 @@ class OneRun:
             for claim in pattern.claims
             if all(consumer in self._tenants for consumer in claim.consumers)
         )
+
+
+def _account(entry: ModelEntry, accounts: Mapping[str, str]) -> str | None:
+    """Where a deployment is invoked: in the account of its role, else of its profile. None: nobody tells."""
+    if (role := entry.litellm_params.aws_role_name) is None:
+        return accounts.get(entry.litellm_params.aws_profile_name or "")
+    named = re.fullmatch(r"arn:aws[\w-]*:iam::(\d{12}):role/.+", role)
+    return named and named[1]

@@ -83,6 +83,29 @@ def missing_profile(here):
     here.change("config", aws=here.read("config")["aws"] | {"secondary_profile_name": "account-too"})
 
 
+@case(says=["patterns.yaml: patterns.fallback.consumers.orphan: no User class sends for it", 'consumer = "orphan"'])
+def consumer_without_a_user_class(here):
+    patterns = here.read("patterns")
+    consumers = patterns["patterns"]["fallback"]["consumers"]
+    consumers["orphan"] = consumers["fallback"]
+    here.write("patterns", patterns)
+
+
+@case("-f", "{folder}/lost.py", says=["User class Lost has no `consumer`. Name the one of the patterns file"])
+def user_class_without_a_consumer(here):
+    (here.folder / "lost.py").write_text(
+        "from locust import task\nfrom locustfiles._users import GatewayUser\n\n\n"
+        "class Lost(GatewayUser):\n    @task\n    def chat(self):\n        self.ask()\n"
+    )
+
+
+@case(says=["patterns.cris.consumers.cris.profile: the AWS profile 'account-none' does not exist"], locustfile="cris")
+def missing_profile_of_a_direct_consumer(here):
+    patterns = here.read("patterns")
+    patterns["patterns"]["cris"]["consumers"]["cris"]["profile"] = "account-none"
+    here.write("patterns", patterns)
+
+
 @case(says=["litellm.port: port", "in use by something that is not a LiteLLM proxy", "set another port"])
 def gateways_port_in_use(here):
     here.change("config", litellm={"port": here.occupied})
@@ -191,7 +214,10 @@ def ended(place, occupied, speaks_no_http):
         change, *_ = CASES[name]
         change(here)
     with ThreadPoolExecutor(2) as pool:
-        runs = {name: pool.submit(here.locust, *CASES[name][1]) for name, here in places.items()}
+        runs = {
+            name: pool.submit(here.locust, *(part.format(folder=here.folder) for part in CASES[name][1]))
+            for name, here in places.items()
+        }
     return {name: run.result() for name, run in runs.items()}
 
 
