@@ -16,6 +16,7 @@ from rich.text import Text
 from analysis import cloudwatch, files, summary, verdicts
 from analysis import report as page
 from analysis.aws_errors import FetchError
+from analysis.console import SteadyConsole
 from analysis.join import join
 from analysis.model import Answer, Verdict, worst
 from analysis.wording import location
@@ -39,7 +40,7 @@ def main() -> None:
 @_RUN
 def fetch(run: Path) -> None:
     """Ask CloudWatch for the run's invocations, until they are complete or the deadline is over."""
-    console = Console()
+    console = SteadyConsole()
     log = _fetch(console, run)
     sys.exit(PASSED if log.complete else OPEN)
 
@@ -49,7 +50,7 @@ def fetch(run: Path) -> None:
 def judge(run: Path) -> None:
     """Give a verdict on each claim: PASS, FAIL or UNKNOWN."""
     folder, rows, answers = _judge(run)
-    summary.show(Console(), folder, rows, answers)
+    summary.show(SteadyConsole(), folder, rows, answers)
     sys.exit(_exit_code(answers))
 
 
@@ -58,7 +59,7 @@ def judge(run: Path) -> None:
 def report(run: Path) -> None:
     """Write the report, one self-contained HTML page."""
     folder, rows, answers = _judge(run)
-    Console().print(location(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
+    SteadyConsole().print(location(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 
@@ -66,7 +67,7 @@ def report(run: Path) -> None:
 @_RUN
 def everything(run: Path) -> None:
     """Fetch, judge and report. What CloudWatch does not tell leaves claims open, and the rest is judged."""
-    console = Console()
+    console = SteadyConsole()
     try:
         _fetch(console, run)
     except FetchError as error:
@@ -124,7 +125,7 @@ def _exit_code(answers: list[Verdict]) -> int:
 
 
 def _complain(error: Exception) -> None:
-    Console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
+    SteadyConsole(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
 
 
 def run_command_line() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
+from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
@@ -88,9 +89,12 @@ def _table(*headings: str) -> Table:
     """The first column is text, the others numbers; a heading of "" is a bar."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.header_style = table.border_style = "dim"
-    table.add_column(headings[0], overflow="fold")
+    table.add_column(headings[0], no_wrap=True, overflow="fold")
     for heading in headings[1:]:
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        if heading:
+            table.add_column(heading, justify="right", overflow="fold")
+        else:
+            table.add_column(max_width=_BAR)
     return table
 
 
@@ -177,10 +181,9 @@ def _windows(chain: windows.Chain) -> Table:
     return table
 
 
-def _bar(proportion: metrics.Proportion, style: str = "cyan") -> Text:
-    eighths = round((proportion.share or 0) * _BAR * 8)
-    whole, part = divmod(eighths, 8)
-    return Text("█" * whole + ("", *"▏▎▍▌▋▊▉")[part], style=style)
+def _bar(proportion: metrics.Proportion, colour: str = "cyan") -> Bar:
+    """As wide as there is room."""
+    return Bar(size=proportion.of, begin=0, end=proportion.count, color=colour)
 
 
 def _alarming(n: int) -> Text:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import gevent
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live as InPlace
 from rich.table import Table
 from rich.text import Text
 
+from analysis.console import SteadyConsole
 from analysis.model import REPORT_HTML, Answer, Outcome, Record, worst
 from locustfiles._live import Live, State, answers, percent
 
@@ -25,8 +26,8 @@ MANY = 200  # requests of a run that are told in a line each, at most
 TABLE_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
 
-_console = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
+_console = SteadyConsole(highlight=False)
+_errors = SteadyConsole(stderr=True, highlight=False)
 
 _STYLES = {
     Outcome.ANSWERED: "green",

@@ -57,6 +57,18 @@ def test_judge_exits_with_the_answer(
     assert said in {verdict.answer for verdict in read_verdicts(path)}
 
 
+@pytest.mark.parametrize("command", ["judge", "report"])
+def test_a_reader_that_has_left_changes_no_answer(tmp_path: Path, command: str) -> None:
+    path = synthetic.write(synthetic.demo(), tmp_path / "run")
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-m", "analysis", command, str(path)], stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_pattern_of_which_nothing_could_be_judged_is_unknown(analysis: Analysis, tmp_path: Path) -> None:
     """Users of it ran, but none that a claim is about: nothing fails, and nothing is proved of it."""
     sound = synthetic.demo()
