@@ -385,13 +385,16 @@ def texts_in(folder: Path) -> Iterator[str]:
 def test_tables_are_complete(heading: str) -> None:
     """The kinds of traffic and of faults, and the exit codes, are all of them."""
     from analysis.__main__ import FAILED, OPEN, PASSED, UNUSABLE
+    from gateway.interruption import Interrupted
 
     def first_column(table: str) -> set[str]:
         return {cell for row in re.findall(r"^\| (.+?) \|", table, re.MULTILINE) for cell in re.findall(r"\w+", row)}
 
     tables = re.findall(rf"^\| `?{heading}`? \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", README, re.MULTILINE)
     if heading == "Exit code":
-        assert [first_column(table) for table in tables] == [{str(code) for code in (PASSED, FAILED, UNUSABLE, OPEN)}]
+        interrupted = (Interrupted(number).exit_code for number in (signal.SIGINT, signal.SIGTERM))
+        codes = {str(code) for code in (PASSED, FAILED, UNUSABLE, OPEN, *interrupted)}
+        assert [first_column(table) for table in tables] == [codes]
     else:
         assert [first_column(table) for table in tables] == [traffic_kinds(), fault_kinds() - {"none"}]
 
