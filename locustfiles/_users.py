@@ -44,6 +44,7 @@ class Tenant(User):
         self._intended_at: float | None = None
         # None while it asks. Users of before the plan were there all the time; others come when load is added.
         self._free_since: float | None = now() if senders.planned else -math.inf
+        self._stopped = False
         self._alarm = Alarm()
 
     @property
@@ -54,6 +55,10 @@ class Tenant(User):
         greenlet = super().start(group)
         greenlet.link(self._ended)
         return greenlet
+
+    def stop(self, force: bool = False) -> Any:
+        self._stopped = True
+        return super().stop(force)
 
     def _ended(self, _: Any) -> None:
         """However this user ends: a subclass's on_stop need not know of ours."""
@@ -88,6 +93,8 @@ class Tenant(User):
         messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
         if self._intended_at is not None:
             self._alarm.wait(self._intended_at - now())
+        if self._stopped:  # as it woke up: what it began now, Locust would break off
+            raise StopUser
         started_at = now()
         intended_at = started_at if self._intended_at is None else self._intended_at
         if self._intended_at is not None and self._free_since is not None:
