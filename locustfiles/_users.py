@@ -87,7 +87,7 @@ class Tenant(User):
         if self._intended_at is None:
             if on_schedule(type(self)):
                 self.wait()
-            else:
+            elif self._free_since is not None:  # its first
                 self._wait_for_start()
         sender = self.sender
         messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
