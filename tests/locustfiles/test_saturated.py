@@ -36,11 +36,18 @@ def here(place):
     return place("saturated")
 
 
+def schedule(here, users=10, **traffic):
+    patterns = here.read("patterns")
+    patterns["patterns"]["cris"]["consumers"]["cris"] |= {"users": users, "traffic": {"demo": traffic}}
+    here.write("patterns", patterns)
+
+
 def test_a_burst_that_a_busy_client_sends_late_proves_nothing(here, tmp_path):
     """Every user was free all the time, and none of them was awake."""
     file = tmp_path / "stalling.py"
     file.write_text(STALLING)
-    ended = here.locust("-f", str(file))
+    schedule(here, kind="constant", rate_per_s=1000, duration_s=0.01)  # which waits for no quota window
+    ended = here.start_locust("-f", str(file)).wait()
     assert ended.code == 3, ended.said
     late = [float(record["started_at"]) - float(record["intended_at"]) for record in ended.records]
     assert len(late) == 10
@@ -58,13 +65,8 @@ STANDS_STILL = {"kind": "latency", "add_ms": 7000, "start_s": 2, "duration_s": 2
 def run(here, users, *faults):
     """5 requests a second for 5 seconds."""
     here.change("embedded", faults=list(faults))
-    patterns = here.read("patterns")
-    patterns["patterns"]["cris"]["consumers"]["cris"] |= {
-        "users": users,
-        "traffic": {"demo": {"kind": "constant", "rate_per_s": 5, "duration_s": 5}},
-    }
-    here.write("patterns", patterns)
-    ended = here.locust("-f", "locustfiles/cris.py", "--only-summary")
+    schedule(here, users, kind="constant", rate_per_s=5, duration_s=5)
+    ended = here.start_locust("-f", "locustfiles/cris.py", "--only-summary").wait()
     assert len(ended.records) == 25
     assert ended.settings["self_check"]["offered_per_s"] == pytest.approx(25 / 4.8)
     return ended
@@ -73,7 +75,7 @@ def run(here, users, *faults):
 def test_users_enough_send_at_the_offered_rate(here):
     ended = run(here, 20, SLOW)
     assert ended.code == 0, ended.said
-    assert ended.settings["self_check"]["achieved_per_s"] == pytest.approx(25 / 4.8, rel=0.05)
+    assert 25 / 6 < ended.settings["self_check"]["achieved_per_s"] <= 25 / 4.8 + 1e-6  # the last one up to 1.2 s late
 
 
 def test_too_few_users_prove_nothing(here):
