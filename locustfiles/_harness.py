@@ -103,26 +103,14 @@ class Harness:
         return list(self._environment.user_classes)
 
     def _check_classes(self) -> None:
-        """Each of ours is a consumer's, and each consumer of their patterns has one. Raises ConfigError.
-
-        Else the pattern's claims would be judged without a word by the part of it that has run.
-        """
-        loaded: list[Any] = list((self._environment.available_user_classes or {}).values())
-        for user_class in loaded:
+        """Each of ours sends for a consumer. Raises ConfigError."""
+        loaded: Mapping[str, Any] = self._environment.available_user_classes or {}
+        for user_class in loaded.values():
             ours = any(base.__module__ == "locustfiles._users" for base in user_class.__mro__)
             if ours and not isinstance(getattr(user_class, "consumer", None), str):
                 raise ConfigError(
                     f"User class {user_class.__name__} has no `consumer`. "
                     'Name the one of the patterns file that it sends for: consumer = "…".'
-                )
-        served = {user_class.consumer for user_class in tenant_classes(loaded)}
-        for name, pattern in self._stack.patterns.patterns.items():
-            if not served & pattern.consumers.keys():
-                continue
-            for consumer in pattern.consumers.keys() - served:
-                raise ConfigError(
-                    f"{self._stack.files.patterns}: patterns.{name}.consumers.{consumer}: no User class sends for it, "
-                    f'though one does for {name}. Write one, with consumer = "{consumer}", or remove it.'
                 )
 
     def _tenants_of(self, user_classes: Iterable[Any], traffic: str) -> dict[str, Tenant]:

@@ -82,7 +82,7 @@ class OneRun:
         self.stopping = False
         self.ran_out = False  # it ended because no user had anything left to send
         self.start_at = float("inf")
-        self.notes: list[str] = []
+        self.notes: list[str] = list(self._without_a_class())
         self.trouble = ""  # why the client could not keep the schedule
         self.expected_workers: set[str] = set()
         self.late_workers: set[str] = set()
@@ -99,6 +99,16 @@ class OneRun:
         self._write_run(ended_at=None)
         self._records = RecordFile(self.folder / REQUESTS_CSV, on_fault)
         self._statistics = _folder.LocustStatistics(environment, self.folder)
+
+    def _without_a_class(self) -> Iterator[str]:
+        """Consumers of the patterns that take part for whom no User class can send: what is claimed leaves them out."""
+        loaded: Mapping[str, Any] = self._environment.available_user_classes or {}
+        served = {user_class.consumer for user_class in tenant_classes(loaded.values())}
+        running = {tenant.pattern for tenant in self._tenants.values()}
+        for name, pattern in self._stack.patterns.patterns.items():
+            missing = [consumer for consumer in pattern.consumers if name in running and consumer not in served]
+            if missing:
+                yield f"{pattern.title} ran without {', '.join(missing)}: no User class has this `consumer`."
 
     def spawned(self, users: Mapping[str, int]) -> None:
         """Consumer → its users now: a load shape may change them during the run."""

@@ -48,7 +48,8 @@ def test_the_tables_say_what_was_measured(sound: str) -> None:
 
 def test_it_fits_into_80_columns(sound: str) -> None:
     assert "…" not in sound
-    assert max(map(len, sound.splitlines())) <= 80
+    commands = [text for text in sound.splitlines() if "uv run " in text]  # whole, so that they can be copied
+    assert max(len(text) for text in sound.splitlines() if text not in commands) <= 80
 
 
 def test_without_colour_there_are_no_escapes(sound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,14 +83,6 @@ def missing_profile(here):
     here.change("config", aws=here.read("config")["aws"] | {"secondary_profile_name": "account-too"})
 
 
-@case(says=["patterns.yaml: patterns.fallback.consumers.orphan: no User class sends for it", 'consumer = "orphan"'])
-def consumer_without_a_user_class(here):
-    patterns = here.read("patterns")
-    consumers = patterns["patterns"]["fallback"]["consumers"]
-    consumers["orphan"] = consumers["fallback"]
-    here.write("patterns", patterns)
-
-
 @case("-f", "{folder}/lost.py", says=["User class Lost has no `consumer`. Name the one of the patterns file"])
 def user_class_without_a_consumer(here):
     (here.folder / "lost.py").write_text(

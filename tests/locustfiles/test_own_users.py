@@ -74,6 +74,11 @@ def test_on_start_and_on_stop_are_the_users_own(ended):
     assert "Traceback" not in ended.said
 
 
+def test_consumers_without_a_class_are_told(ended):
+    assert ended.settings["notes"] == ["Account sharding ran without account-two: no User class has this `consumer`."]
+    assert ended.settings["notes"][0] in ended.out.replace("\n", " ")
+
+
 def test_a_closed_model_waits_for_the_start_of_the_run_too(ended):
     starts = {record["started_at"] for record in ended.records if record["consumer"] == "cris"}
     due_at = min(float(record["intended_at"]) for record in ended.records if record["consumer"] == "account-one")

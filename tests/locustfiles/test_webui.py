@@ -263,8 +263,8 @@ def story(both: tuple[WebUi, WebUi], driver: webdriver.Chrome) -> Story:
     told.errors += page.errors()
 
     assert local.start("AccountOneUser", traffic="long")["success"]
-    driver.get(local.url)
-    local.until(lambda now: now["sent"] >= 3)
+    local.until(lambda now: now["run"] != told.now["first"]["run"] and now["sent"] >= 3)
+    driver.get(local.url)  # a page that is opened before shows Locust's state of then
     told.tables["under way"] = local.tables()
     told.edited = local.start("AccountOneUser", *ISOLATION, traffic="long", user_count=20)
     page.press("stop")
