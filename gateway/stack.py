@@ -95,11 +95,19 @@ class Stack:
                 f"litellm.port: port {self.config.litellm.port} is in use by something that is not a LiteLLM proxy. "
                 "End that, or set another port in config.yaml."
             )
-        logs.mkdir(parents=True, exist_ok=True)
-        say(f"Starting the gateway (LiteLLM), its log is {logs / 'litellm.log'}")
+        log = logs / "litellm.log"
+        try:
+            logs.mkdir(parents=True, exist_ok=True)
+            log.open("ab").close()
+        except OSError as error:
+            raise ConfigError(
+                f"{log}: the gateway's log cannot be written there: {error.strerror}. "
+                "Remove what is in its place, or name another folder."
+            ) from None
+        say(f"Starting the gateway (LiteLLM), its log is {log}")
         with uninterrupted():
             self.gateway = proxy.start(
-                self.config, self.files.config, self.files.patterns, self.keys, self._directory, logs / "litellm.log"
+                self.config, self.files.config, self.files.patterns, self.keys, self._directory, log
             )
         self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")

@@ -9,6 +9,7 @@ from typing import Any
 
 import botocore.session
 import click
+from botocore.exceptions import BotoCoreError
 
 from gateway import least_privilege, settings
 
@@ -131,7 +132,10 @@ def _profile(config: settings.Config, entry: settings.ModelEntry) -> str:
 
 def _aws_profiles() -> dict[str, dict[str, Any]]:
     """The AWS configuration files' profiles, read as boto3 reads them."""
-    profiles: dict[str, dict[str, Any]] = botocore.session.Session().full_config["profiles"]
+    try:
+        profiles: dict[str, dict[str, Any]] = botocore.session.Session().full_config["profiles"]
+    except BotoCoreError as error:
+        raise Unusable(f"The AWS configuration files cannot be read: {error}") from None
     return profiles
 
 

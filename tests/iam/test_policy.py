@@ -248,6 +248,13 @@ def test_what_cannot_be_rendered_is_explained_with_exit_code_2(files, change, ar
     assert "{" not in result.output
 
 
+def test_broken_aws_configuration_files_are_explained_too(files, monkeypatch):
+    (files / "aws").write_text("[profile two\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(files / "aws"))
+    result = render(files, "--account", ACCOUNT)
+    assert (result.exit_code, "The AWS configuration files cannot be read: " in result.output) == (2, True)
+
+
 @pytest.mark.parametrize(
     "principal",
     [

@@ -166,6 +166,11 @@ def runs_folder_that_cannot_be_written(here):
     pass
 
 
+@case("--runs", "{folder}/mine", says=["mine/logs/litellm.log: the gateway's log cannot be written there: "])
+def log_that_cannot_be_written(here):
+    (here.folder / "mine" / "logs" / "litellm.log").mkdir(parents=True)
+
+
 @case(says=["LiteLLM ended with code", "The end of", "litellm.log:\n  | ", "master key"])
 def gateway_that_dies_at_start(here):
     here.keys["LITELLM_MASTER_KEY"] = "sk-1234"
