@@ -44,8 +44,10 @@ class Answer:
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:
+    if (text := headers.get(name)) is None:
+        return None
     try:
-        number = float(headers.get(name) or "")
+        number = float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None

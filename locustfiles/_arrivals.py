@@ -45,8 +45,9 @@ def _once(traffic: Traffic, seed: int) -> Iterator[float]:
                 for _ in range(traffic.requests):
                     yield number * traffic.every_s
         case Constant():
-            for number in range(math.floor(traffic.rate_per_s * traffic.duration_s + 1e-9)):
-                yield traffic.start_s + number / traffic.rate_per_s
+            start_s, rate_per_s = traffic.start_s, traffic.rate_per_s
+            for number in range(math.floor(rate_per_s * traffic.duration_s + 1e-9)):
+                yield start_s + number / rate_per_s
         case Poisson():
             gaps = random.Random(seed)
             at = gaps.expovariate(traffic.rate_per_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,27 +17,30 @@ PROBE_EVERY_S = 0.02
 MAX_LAG_MS = MARGIN_S * 1000  # a request that starts later than this may fall into another quota window
 MAX_NOT_SENT = 0.01
 _MORE = "Give it more CPU, more workers (--processes), or a lower rate."
-_GROWTH = math.log(1.001)  # a bucket is 0.1 % wide, so that a percentile is at most 0.05 % off
+_BUCKETS = 1 / math.log(1.001)  # a bucket is 0.1 % wide, so that a percentile is at most 0.05 % off
 
 
 class Histogram:
     """Non-negative milliseconds in buckets of 0.1 %: bounded memory, percentiles at most 0.05 % off, mergeable."""
 
     def __init__(self, counts: Mapping[int, int] | None = None, longest: float = 0.0) -> None:
-        self._counts = Counter(counts)
+        self._counts: defaultdict[int, int] = defaultdict(int, counts or {})
         self.longest = longest
 
     def add(self, value_ms: float) -> None:
-        self._counts[round(math.log1p(max(0.0, value_ms)) / _GROWTH)] += 1
-        self.longest = max(self.longest, value_ms)
+        bucket = round(math.log1p(value_ms) * _BUCKETS) if value_ms > 0 else 0
+        self._counts[bucket] += 1
+        if value_ms > self.longest:
+            self.longest = value_ms
 
     def merge(self, other: Histogram) -> None:
-        self._counts.update(other._counts)
+        for bucket, count in other._counts.items():
+            self._counts[bucket] += count
         self.longest = max(self.longest, other.longest)
 
     @property
     def n(self) -> int:
-        return self._counts.total()
+        return sum(self._counts.values())
 
     def percentile(self, percent: float) -> float | None:
         """Nearest rank; None without samples."""
@@ -45,7 +48,7 @@ class Histogram:
         for bucket in sorted(self._counts):
             rank -= self._counts[bucket]
             if rank <= 0:
-                return min(math.expm1(bucket * _GROWTH), self.longest)
+                return min(math.expm1(bucket / _BUCKETS), self.longest)
         return None
 
     def to_message(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from locustfiles._terminal import say
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
 FAULTS_WITHIN_S = 5.0  # one of them may be that it refuses connections for a while
+SAMPLED_FROM, SAMPLED_EVERY = 10_000, 16  # of so many requests, every so many is enough for a quartile
 CLOCK_STEP_MS = 500.0  # worth a note; less is what time servers do all day
 STOPPING_S = 1.0  # Locust blocks for some tenths of a second when it is stopped; what was due then is not sent
 
@@ -178,8 +179,9 @@ class OneRun:
 
     def _count(self, record: Record) -> None:
         self._sent += 1
-        self._last_at = max(self._last_at, record.started_at)
-        if record.status:
+        if record.started_at > self._last_at:
+            self._last_at = record.started_at
+        if record.status and (self._sent < SAMPLED_FROM or not self._sent % SAMPLED_EVERY):
             queued_ms = (record.started_at - record.intended_at) * 1000
             self._answer_ms[record.consumer].add(record.latency_ms - queued_ms)
 
