@@ -70,7 +70,8 @@ class _Bar:
 def served(run: Run, rows: pd.DataFrame, consumers: Sequence[str]) -> Figure | None:
     """Who answered the consumers' requests, and who refused them. `rows`: the requests of one pattern."""
     deployments = {deployment.id: deployment for deployment in run.deployments}
-    stand_ins = {group for groups in run.fallbacks.values() for group in groups}
+    asked = {tenant.model for tenant in run.consumers if tenant.name in consumers}
+    stand_ins = {group for model in asked for group in run.fallbacks.get(model, ())} - asked
     counts = rows.groupby(["consumer", "outcome", "deployment"], observed=True).size()
     bars: list[_Bar] = []
     for consumer in consumers:

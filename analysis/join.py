@@ -73,8 +73,9 @@ def regions_of_locust(locust: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
     Locust's Name of a request is the consumer that sent it. An entry of another name has no invocations.
     """
-    matched = rows[rows["side"] == "both"]
-    counts = pd.crosstab(matched["consumer"].astype(object), matched["inference_region"].astype(object))
+    matched = rows.loc[rows["side"] == "both", ["consumer", "inference_region"]]
+    counts = matched.groupby(["consumer", "inference_region"], observed=True).size().unstack(fill_value=0)
+    counts.index, counts.columns = counts.index.astype(object), counts.columns.astype(object)
     counts = counts.reindex(locust[locust_csv.NAME], fill_value=0).reset_index(drop=True)
     invocations = counts.sum(axis=1).rename("invocations").astype(int)
     return pd.concat([locust, invocations, counts.drop(columns="", errors="ignore")], axis=1)

@@ -126,12 +126,20 @@ def sent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~alone] if alone.any() else rows  # which saves copying what may be a million rows
 
 
+_CONSUMER_COLUMNS = (  # as few as are needed: parts of them are copied
+    "side", "pattern", "consumer", "outcome", "error_type", "model_asked", "deployment", "intended_at", "latency_ms",
+    "queued_ms", "ttft_ms", "gap_mean_ms", "gap_p50_ms", "gap_p95_ms", "gap_p99_ms", "gateway_overhead_ms",
+    "input_tokens", "output_tokens", "invocation_input_tokens", "invocation_output_tokens", "cost_usd", "retries",
+    "fallbacks",
+)  # fmt: skip
+
+
 def consumers(rows: pd.DataFrame, deployments: Sequence[RunDeployment] = ()) -> list[ConsumerRow]:
     """One row per pattern and consumer, pattern by pattern, in the order in which they were to begin.
 
     `deployments` know the prices.
     """
-    requests = _paid(sent(rows), deployments)
+    requests = _paid(sent(rows[list(_CONSUMER_COLUMNS)]), deployments)
     groups = requests.groupby(["pattern", "consumer"], sort=False, observed=True)
     found = [
         (part["intended_at"].min(), str(consumer), _consumer(str(pattern), str(consumer), part))
@@ -154,17 +162,21 @@ def _paid(requests: pd.DataFrame, deployments: Sequence[RunDeployment]) -> pd.Da
         name: requests[name].fillna(requests[f"invocation_{name}"].astype("float64"))
         for name in ("input_tokens", "output_tokens")
     }
+    requests = requests.assign(**tokens)
+    untold = requests[requests["cost_usd"].isna()]
+    if untold.empty:
+        return requests
     alike = _alike(deployments)
-    asked = [str(model) for model in requests["model_asked"].unique()]
-    charged_as = requests["deployment"].astype(object)
+    asked = [str(model) for model in untold["model_asked"].unique()]
+    charged_as = untold["deployment"].astype(object)
     charged_as = charged_as.where(
         charged_as.isin([d.id for d in deployments]),
-        requests["model_asked"].map({model: alike[bare(model)].id for model in asked if bare(model) in alike}),
+        untold["model_asked"].map({model: alike[bare(model)].id for model in asked if bare(model) in alike}),
     )
     price_in = charged_as.map({d.id: d.usd_per_input_token for d in deployments}).astype("float64")
     price_out = charged_as.map({d.id: d.usd_per_output_token for d in deployments}).astype("float64")
-    reckoned = tokens["input_tokens"] * price_in + tokens["output_tokens"] * price_out
-    return requests.assign(**tokens, cost_usd=requests["cost_usd"].fillna(reckoned))
+    reckoned = untold["input_tokens"] * price_in + untold["output_tokens"] * price_out
+    return requests.assign(cost_usd=requests["cost_usd"].fillna(reckoned))
 
 
 def _alike(deployments: Sequence[RunDeployment]) -> dict[str, RunDeployment]:
@@ -223,7 +235,8 @@ class RegionRow:
 
 def regions(rows: pd.DataFrame) -> list[RegionRow]:
     """Successful invocations by inference Region, most first; not those of which CloudWatch does not tell it."""
-    served = rows[(rows["side"] != "record") & (rows["error_code"] == "") & (rows["inference_region"] != "")]
+    told = (rows["side"] != "record") & (rows["error_code"] == "") & (rows["inference_region"] != "")
+    served = rows.loc[told, ["inference_region", "invocation_latency_ms"]]
     groups = served.groupby("inference_region", observed=True)["invocation_latency_ms"]
     found = [RegionRow(str(r), Proportion(len(part), len(served)), distribution(part)) for r, part in groups]
     return sorted(found, key=lambda row: (-row.invocations.count, row.region))
@@ -241,7 +254,7 @@ class ServedRow:
 
 def served_by(rows: pd.DataFrame) -> list[ServedRow]:
     """Answered requests by pattern and deployment, most first within a pattern."""
-    answered = rows[rows["outcome"] == Outcome.ANSWERED]
+    answered = rows.loc[rows["outcome"] == Outcome.ANSWERED, ["pattern", "deployment", "latency_ms"]]
     totals = answered["pattern"].value_counts()
     groups = answered.groupby(["pattern", "deployment"], sort=False, observed=True)["latency_ms"]
     found = [
@@ -447,14 +460,15 @@ def bare(model_id: str) -> str:
 
 def distributions(rows: pd.DataFrame, of: str, by: str) -> dict[str, Distribution]:
     """What the column `of` was in answered requests, for each value of the column `by`."""
-    answered = rows[rows["outcome"] == Outcome.ANSWERED]
+    answered = rows.loc[rows["outcome"] == Outcome.ANSWERED, [by, of]]
     return {str(name): distribution(part) for name, part in answered.groupby(by, observed=True)[of]}
 
 
 def first_fallback_ms(run: Run, rows: pd.DataFrame) -> float | None:
     """From when the first of the requests was due to the first answer of another model group than was asked."""
-    answered = rows[rows["outcome"] == Outcome.ANSWERED]
-    group = answered["deployment"].astype(object).map({d.id: d.group for d in run.deployments})
+    needed = ["deployment", "model_asked", "intended_at", "latency_ms"]
+    answered = rows.loc[rows["outcome"] == Outcome.ANSWERED, needed]
+    group = answered["deployment"].map({d.id: d.group for d in run.deployments}).astype(object)
     fell_back = answered[group.notna() & (group != answered["model_asked"].astype(object))]
     if fell_back.empty:
         return None

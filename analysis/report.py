@@ -22,6 +22,10 @@ from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run
 from analysis.wording import UNKNOWN, clock, command, count, dollars, interval, listing, percent, plural, seconds
 
 _WINDOW_COLUMNS = ("side", "pattern", "consumer", "outcome", "status", "model_asked", "deployment", "started_at")
+_SECTION_COLUMNS = (
+    "side", "pattern", "consumer", "outcome", "model_asked", "deployment", "intended_at", "latency_ms", "ttft_ms",
+    "gateway_overhead_ms", "account_id", "inference_region", "invocation_latency_ms", "error_code",
+)  # fmt: skip
 _NO_SAMPLES = Distribution(0, None, None, None, None, None)
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
@@ -75,7 +79,8 @@ def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdi
     consumers = metrics.consumers(rows, run.deployments)
     attempts = metrics.unheard(run, rows)
     ratios = metrics.amplification(rows, attempts)
-    quota_rows = metrics.sent(rows[list(_WINDOW_COLUMNS)])
+    quota_rows = metrics.sent(rows[list(_WINDOW_COLUMNS)])  # what is copied often has no more columns than it needs
+    shown = rows[list(_SECTION_COLUMNS)]
     cost, made_up_of = _cost(
         run, consumers, attempts, complete=ledger.fetched and ledger.answered_matched == ledger.answered
     )
@@ -85,7 +90,7 @@ def render(folder: files.RunFolder, rows: pd.DataFrame, verdicts: Sequence[Verdi
         headline=_headline(run, verdicts),
         tally=_tally(verdicts),
         sections=[
-            _section(run, pattern, rows[rows["pattern"] == pattern], quota_rows, consumers, ratios, verdicts)
+            _section(run, pattern, shown[shown["pattern"] == pattern], quota_rows, consumers, ratios, verdicts)
             for pattern in run.patterns
         ],
         timeline=charts.timeline(run, requests, folder.faults),
@@ -187,7 +192,7 @@ def _notes(run: Run, here: pd.DataFrame, consumers: Sequence[ConsumerRow], ratio
 def _figures(
     run: Run, here: pd.DataFrame, consumers: Sequence[ConsumerRow], by_account: Mapping[str, pd.DataFrame]
 ) -> list[charts.Figure | None]:
-    answered = here[here["outcome"] == Outcome.ANSWERED]
+    answered = here.loc[here["outcome"] == Outcome.ANSWERED, ["consumer", "latency_ms", "ttft_ms"]]
     by_consumer = {row.consumer: answered[answered["consumer"] == row.consumer] for row in consumers}
     return [
         charts.served(run, here, [row.consumer for row in consumers]),

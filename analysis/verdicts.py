@@ -26,11 +26,12 @@ from analysis.wording import UNKNOWN, command, listing, plural
 _NEVER_ASKED = "CloudWatch was never asked."
 _USAGE = ("input_tokens", "output_tokens")
 _INVOCATION_USAGE = ("invocation_input_tokens", "invocation_output_tokens")
-_NEEDED = (
-    "run_id", "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome",
-    "request_id", "side", "account_id", "inference_region", "model_id", "invocation_latency_ms", "error_code",
-    "streamed", *_USAGE, *_INVOCATION_USAGE,
+# What the claims are about, and what is looked at besides: parts of these columns are copied often.
+_CLAIMED = (
+    "pattern", "consumer", "model_asked", "deployment", "started_at", "status", "error_type", "outcome", "request_id",
+    "side", "account_id", "inference_region", "invocation_latency_ms", "error_code",
 )  # fmt: skip
+_NEEDED = (*_CLAIMED, "run_id", "model_id", "streamed", *_USAGE, *_INVOCATION_USAGE)
 _BY_REGION = {"regions_at_least"}
 _BY_WHOM = {"primaries_filled", "overflow_answered_by_fallback"}  # which deployment answered decides these
 _FAIL_ANYHOW = {"all_answered", "shards_separate"}  # by requests that are there, whatever else is missing
@@ -40,12 +41,12 @@ def judge(folder: files.RunFolder, rows: pd.DataFrame | None = None) -> list[Ver
     """One verdict per claim of the run, in its order, then one per pattern without any. `rows` saves joining again."""
     if rows is None:
         rows = join(folder.records, folder.invocations)
-    rows = rows[list(_NEEDED)]  # parts of them are copied often
+    rows = rows[list(_NEEDED)]
     ledger = metrics.ledger(folder.run, rows, folder.locust, fetched=folder.invocations is not None)
-    rows = rows.assign(doubt=metrics.doubts(rows))
+    few, rows = rows[list(_CLAIMED)], rows.assign(doubt=metrics.doubts(rows))
     claimed = {claim.pattern for claim in folder.run.claims}
     return [
-        *(_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, rows)) for claim in folder.run.claims),
+        *(_weighed(folder, ledger, rows, claim, _judged(folder.run, claim, few)) for claim in folder.run.claims),
         *(_unclaimed(folder.run, pattern) for pattern in folder.run.patterns if pattern not in claimed),
     ]
 
