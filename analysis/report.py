@@ -241,6 +241,16 @@ def _account(run: Run, account: str) -> str:
     return f"{profiles[0]} · {account}" if len(profiles) == 1 else account
 
 
+_LATENCY_COLUMNS: Mapping[str, Callable[[Any], str]] = {
+    "Average": lambda row: seconds(row.latency_ms.mean),
+    "p50": lambda row: seconds(row.latency_ms.p50),
+    "p95": lambda row: seconds(row.latency_ms.p95),
+    "p99": lambda row: seconds(row.latency_ms.p99),
+    "Max": lambda row: seconds(row.latency_ms.max),
+    "n": lambda row: count(row.latency_ms.n),
+}
+
+
 def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
     columns: dict[str, Callable[[ConsumerRow], str]] = {
         "Consumer": lambda row: row.consumer,
@@ -251,12 +261,7 @@ def _consumers_table(consumers: Sequence[ConsumerRow]) -> Table | None:
         "Failed": lambda row: count(row.failed),
         "Success rate": lambda row: percent(row.success),
         "95 % interval": lambda row: interval(row.success),
-        "Average": lambda row: seconds(row.latency_ms.mean),
-        "p50": lambda row: seconds(row.latency_ms.p50),
-        "p95": lambda row: seconds(row.latency_ms.p95),
-        "p99": lambda row: seconds(row.latency_ms.p99),
-        "Max": lambda row: seconds(row.latency_ms.max),
-        "n": lambda row: count(row.latency_ms.n),
+        **_LATENCY_COLUMNS,
     }
     return _table("What each consumer saw; times are of answered requests, from when they were due", columns, consumers)
 
@@ -293,12 +298,7 @@ def _served_table(run: Run, here: pd.DataFrame) -> Table | None:
         "Model": lambda row: models.get(row.deployment, UNKNOWN),
         "Answered": lambda row: count(row.requests.count),
         "Share": lambda row: percent(row.requests),
-        "Average": lambda row: seconds(row.latency_ms.mean),
-        "p50": lambda row: seconds(row.latency_ms.p50),
-        "p95": lambda row: seconds(row.latency_ms.p95),
-        "p99": lambda row: seconds(row.latency_ms.p99),
-        "Max": lambda row: seconds(row.latency_ms.max),
-        "n": lambda row: count(row.latency_ms.n),
+        **_LATENCY_COLUMNS,
         "Gateway's overhead, average": lambda row: seconds(overhead_ms[row.deployment].mean),
     }
     return _table("How fast each deployment answered, as clients saw it", _telling(columns, lines), lines, texts=2)
