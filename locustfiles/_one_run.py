@@ -222,14 +222,17 @@ class OneRun:
         self._write_run(ended_at=now())
 
     def _faults(self) -> list[dict[str, Any]] | None:
-        """What the embedded AWS did wrong on purpose, and when, by its own account; None: it does not answer."""
+        """What the embedded AWS did wrong on purpose, and when, by its own account; None: it does not answer.
+
+        A fault that was stopped before it began did nothing.
+        """
         give_up_at = now() + FAULTS_WITHIN_S
         while True:
             try:
                 with urllib.request.urlopen(
                     f"{os.environ['AWS_ENDPOINT_URL']}/_embedded/faults", timeout=FAULTS_WITHIN_S
                 ) as answer:
-                    return list(json.load(answer))
+                    return [fault for fault in json.load(answer) if fault["started_at"] is not None]
             except (OSError, HTTPException, ValueError):
                 if self._stack.trouble() or now() > give_up_at:
                     return None

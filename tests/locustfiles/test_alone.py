@@ -46,12 +46,18 @@ def ended(here, gateway, tmp_path_factory):
           "-u", "12", "--host", gateways, "--only-summary")  # fmt: skip
     start("distributed", "quota_isolation", "--processes", "2", "--master-bind-port", port, "--master-port", port)
     first = wait("options", "distributed")
+    faults = f"http://127.0.0.1:{here.read('embedded')['port']}/_embedded/faults"
+    never = json.dumps({"name": "never", "kind": "throttle", "start_s": 3600}).encode()
+    for request in (
+        urllib.request.Request(faults, data=never),
+        urllib.request.Request(f"{faults}?name=never", method="DELETE"),
+    ):
+        urllib.request.urlopen(request).close()
     start("single", "account_sharding", "AccountOneUser")
     start("unjudged", "quota_isolation", "ConsumerB")
     second = wait("single", "unjudged")
     start("streamed", "account_sharding", "--patterns", str(streaming))
     third = wait("streamed")
-    faults = f"http://127.0.0.1:{here.read('embedded')['port']}/_embedded/faults"
     cut = json.dumps({"name": "cut", "kind": "stream_cut", "after_tokens": 1}).encode()
     with urllib.request.urlopen(urllib.request.Request(faults, data=cut)):
         start("hidden", "account_sharding", "AccountOneUser", "--patterns", str(streaming))
@@ -143,6 +149,11 @@ def test_a_single_class_is_not_judged_by_its_neighbours(single):
         ("account_sharding", "shards_separate"): "UNKNOWN",
     }
     assert "one consumer only" in single.verdicts["account_sharding", "shards_separate"]["reason"]
+
+
+def test_a_fault_that_was_stopped_before_it_began_did_nothing(single, broken):
+    assert json.loads((single.run / "faults.json").read_text()) == []
+    assert [fault["name"] for fault in json.loads((broken.run / "faults.json").read_text())] == ["cut"]
 
 
 def test_a_class_that_no_claim_is_about_alone_proves_nothing(unjudged):
