@@ -521,6 +521,11 @@ def _usd(deployment: RunDeployment | None, input_tokens: int, output_tokens: int
     return input_tokens * deployment.usd_per_input_token + output_tokens * deployment.usd_per_output_token
 
 
+def groups_reached(run: Run, consumer: RunConsumer) -> tuple[str, ...]:
+    """The model groups that a consumer's requests may come to: the one it asks for, and those that stand in for it."""
+    return (consumer.model, *run.fallbacks.get(consumer.model, ())) if consumer.route == "gateway" else ()
+
+
 def _reach(run: Run) -> dict[tuple[str | None, str], dict[str, None]]:
     """Account and model → the patterns whose requests may be tried there, as configured."""
     found: dict[tuple[str | None, str], dict[str, None]] = {}
@@ -528,7 +533,7 @@ def _reach(run: Run) -> dict[tuple[str | None, str], dict[str, None]]:
         if tenant.route == "direct":
             places = [(account_of(run, tenant), tenant.model)]
         else:
-            groups = (tenant.model, *run.fallbacks.get(tenant.model, ()))
+            groups = groups_reached(run, tenant)
             places = [(account_of(run, d), d.model_id) for d in run.deployments if d.group in groups]
         for account, model in places:
             found.setdefault((account, bare(model)), {})[tenant.pattern] = None

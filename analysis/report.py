@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis import charts, files, join, locust_csv, metrics, windows
 from analysis.metrics import ConsumerRow, Distribution, Proportion, UnheardRow
-from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, RunConsumer, Verdict, worst
+from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Outcome, Run, Verdict, worst
 from analysis.wording import UNKNOWN, clock, command, count, dollars, interval, listing, percent, plural, seconds
 
 _WINDOW_COLUMNS = ("side", "pattern", "consumer", "outcome", "status", "model_asked", "deployment", "started_at")
@@ -216,16 +216,12 @@ def _quota_figures(run: Run, pattern: str, rows: pd.DataFrame) -> Iterator[chart
     tenants = [consumer for consumer in run.consumers if consumer.pattern == pattern]
     for group in dict.fromkeys(tenant.model for tenant in tenants if tenant.route == "gateway"):
         if seen := windows.deployment_windows(run, rows, group):
-            others = [t for t in run.consumers if t.pattern != pattern and group in _groups_asked(run, t)]
+            others = [t for t in run.consumers if t.pattern != pattern and group in metrics.groups_reached(run, t)]
             also = listing(list(dict.fromkeys(run.title(tenant.pattern) for tenant in others)))
             yield charts.windows(f"Quota windows of {group}", seen, f"Requests of {also} count too." if also else "")
     for tenant in tenants:
         if tenant.quota_rpm and (seen := windows.consumer_windows(run, rows, tenant)):
             yield charts.windows(f"Quota windows of {tenant.name}", seen)
-
-
-def _groups_asked(run: Run, consumer: RunConsumer) -> tuple[str, ...]:
-    return (consumer.model, *run.fallbacks.get(consumer.model, ())) if consumer.route == "gateway" else ()
 
 
 def _by_account(run: Run, here: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -161,12 +161,12 @@ def _served_elsewhere(run: Run, answered: pd.DataFrame) -> _Found | None:
 
 def _same_model(logged: str, configured: str) -> bool:
     """By the ends of ARNs. A model's own id stands for its inference profiles too, which have a geography in front."""
-    one, other = logged.rpartition("/")[2], configured.rpartition("/")[2]
+    one, other = metrics.bare(logged), metrics.bare(configured)
     return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def _named(model: str, account: str | None) -> str:
-    short = model.rpartition("/")[2] or "no known model"
+    short = metrics.bare(model) or "no known model"
     return f"{short} in {account}" if account else short
 
 
