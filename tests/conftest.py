@@ -109,6 +109,12 @@ class Started:
         """The folder of its newest run."""
         return (self.runs / "latest").resolve()
 
+    @property
+    def records(self):
+        """Those that are on disk by now."""
+        file = self.run / "requests.csv"
+        return rows(file) if file.exists() else []
+
     def until(self, what, within_s=120):
         """Waits until `what` is there: a text that is printed, or a condition."""
         give_up_at = time.monotonic() + within_s
@@ -249,6 +255,11 @@ class Place:
 
     def change(self, name, **sections):
         self.write(name, self.read(name) | sections)
+
+    def change_consumer(self, pattern, name, **changes):
+        patterns = self.read("patterns")
+        patterns["patterns"][pattern]["consumers"][name] |= changes
+        self.write("patterns", patterns)
 
     def start(self, command, within=None):
         """Starts a command; what it starts carries its mark. `within` is called in the child before the command.

@@ -93,9 +93,7 @@ def user_class_without_a_consumer(here):
 
 @case(says=["patterns.cris.consumers.cris.profile: the AWS profile 'account-none' does not exist"], locustfile="cris")
 def missing_profile_of_a_direct_consumer(here):
-    patterns = here.read("patterns")
-    patterns["patterns"]["cris"]["consumers"]["cris"]["profile"] = "account-none"
-    here.write("patterns", patterns)
+    here.change_consumer("cris", "cris", profile="account-none")
 
 
 @case(says=["litellm.port: port", "in use by something that is not a LiteLLM proxy", "set another port"])
@@ -147,11 +145,7 @@ def rate_of_0(here):
 def trace_out_of_order(here):
     trace = here.folder / "trace.csv"
     trace.write_text("seconds\n2\n1\n")
-    consumer = here.read("patterns")
-    consumer["patterns"]["fallback"]["consumers"]["fallback"]["traffic"] = {
-        "demo": {"kind": "trace", "file": str(trace)}
-    }
-    here.write("patterns", consumer)
+    here.change_consumer("fallback", "fallback", traffic={"demo": {"kind": "trace", "file": str(trace)}})
 
 
 @case(says=["prompts.jsonl:2: is not a message list. A line holds"])
@@ -283,10 +277,8 @@ def cut(file, share):
 def test_a_disk_that_fills_up_ends_the_run_and_keeps_what_was_recorded(place):
     """No file may grow over 60 kB: requests.csv does, in the middle of the run."""
     here = place("full-disk")
-    patterns = here.read("patterns")
-    consumer = patterns["patterns"]["cris"]["consumers"]["cris"]
-    consumer["traffic"] = {"demo": {"kind": "constant", "rate_per_s": 100, "duration_s": 20}}
-    here.write("patterns", patterns)
+    traffic = {"demo": {"kind": "constant", "rate_per_s": 100, "duration_s": 20}}
+    here.change_consumer("cris", "cris", traffic=traffic)
     limit = 60_000
     ended = here.start_locust(
         "-f", "locustfiles/cris.py", within=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

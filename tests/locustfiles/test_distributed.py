@@ -54,18 +54,15 @@ def test_each_request_is_told_once(straight):
 
 def by_worker(started):
     """How many requests of each worker are recorded on disk."""
-    path = started.run / "requests.csv"
-    return Counter(record["worker"] for record in rows(path)) if path.exists() else Counter()
+    return Counter(record["worker"] for record in started.records)
 
 
 @pytest.fixture(scope="module")
 def depleted(place):
     """A master that loses one of its two workers in the middle of the run, and gets another one too late."""
     here = place("depleted")
-    patterns = here.read("patterns")
-    consumer = patterns["patterns"]["cris"]["consumers"]["cris"]
-    consumer["traffic"] = {"demo": {"kind": "constant", "rate_per_s": 6, "duration_s": 20}}
-    here.write("patterns", patterns)
+    traffic = {"demo": {"kind": "constant", "rate_per_s": 6, "duration_s": 20}}
+    here.change_consumer("cris", "cris", traffic=traffic)
     port = str(free_port())
     file = ["-f", "locustfiles/cris.py"]
     worker = [LOCUST, *here.options, *file, "--worker", "--master-port", port]

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.conftest import LOCUST, RUNS, free_port, rows
+from tests.conftest import LOCUST, RUNS, free_port
 
 LONG = {"demo": {"kind": "constant", "rate_per_s": 20, "duration_s": 30}}
 CRIS = ["-f", "locustfiles/cris.py"]
@@ -59,9 +59,7 @@ def here(place):
 def long(place):
     """A run that is ended before it ends by itself, and logs that do not come while it is judged."""
     here = place("long")
-    patterns = here.read("patterns")
-    patterns["patterns"]["cris"]["consumers"]["cris"]["traffic"] = LONG
-    here.write("patterns", patterns)
+    here.change_consumer("cris", "cris", traffic=LONG)
     embedded = here.read("embedded")
     embedded["invocation_logging"]["delivery_delay_s"] = 3600
     here.write("embedded", embedded)
@@ -74,7 +72,7 @@ def ctrl_c(started):
 
 
 def under_way(started):
-    started.until(lambda: (started.run / "requests.csv").exists() and len(rows(started.run / "requests.csv")) > 20)
+    started.until(lambda: len(started.records) > 20)
 
 
 def assert_not_judged(ended):

@@ -17,15 +17,13 @@ LONG = {"demo": {"kind": "constant", "rate_per_s": 20, "duration_s": 30}}
 def here(place):
     """Only straight to Bedrock, for a minute: a run that is ended before it ends by itself."""
     here = place("life-and-death")
-    patterns = here.read("patterns")
-    patterns["patterns"]["cris"]["consumers"]["cris"]["traffic"] = LONG
-    here.write("patterns", patterns)
+    here.change_consumer("cris", "cris", traffic=LONG)
     return here
 
 
 def under_way(started, records=20):
     """Waits until so many requests are recorded on disk."""
-    started.until(lambda: (started.run / "requests.csv").exists() and len(rows(started.run / "requests.csv")) > records)
+    started.until(lambda: len(started.records) > records)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -122,16 +120,14 @@ def test_sigkill_during_the_start_leaves_neither_orphan_nor_credentials(here, ch
 def bereaved(place):
     """A gateway that dies in the middle of a run, which Ctrl-C ends then."""
     here = place("bereaved")
-    patterns = here.read("patterns")
-    consumer = patterns["patterns"]["account_sharding"]["consumers"]["account-one"]
-    consumer["traffic"] = {"demo": {"kind": "constant", "rate_per_s": 5, "duration_s": 60}}
-    here.write("patterns", patterns)
+    traffic = {"demo": {"kind": "constant", "rate_per_s": 5, "duration_s": 60}}
+    here.change_consumer("account_sharding", "account-one", traffic=traffic)
     started = here.start_locust("-f", "locustfiles/account_sharding.py", "AccountOneUser")
-    started.until(lambda: (started.run / "requests.csv").exists() and len(rows(started.run / "requests.csv")) > 5)
+    started.until(lambda: len(started.records) > 5)
     (litellm,) = (pid for pid, command in started.children.items() if "gateway._litellm" in command)
     os.kill(litellm, signal.SIGKILL)
     started.until("LiteLLM died during the run")
-    started.until(lambda: Counter(row["status"] for row in rows(started.run / "requests.csv"))["0"] > 5)
+    started.until(lambda: Counter(row["status"] for row in started.records)["0"] > 5)
     started.signal(signal.SIGINT)
     return started.wait()
 

@@ -37,9 +37,7 @@ def here(place):
 
 
 def schedule(here, users=10, **traffic):
-    patterns = here.read("patterns")
-    patterns["patterns"]["cris"]["consumers"]["cris"] |= {"users": users, "traffic": {"demo": traffic}}
-    here.write("patterns", patterns)
+    here.change_consumer("cris", "cris", users=users, traffic={"demo": traffic})
 
 
 def test_a_burst_that_a_busy_client_sends_late_proves_nothing(here, tmp_path):
