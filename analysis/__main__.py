@@ -16,10 +16,11 @@ from rich.text import Text
 from analysis import cloudwatch, files, summary, verdicts
 from analysis import report as page
 from analysis.aws_errors import FetchError
-from analysis.console import SteadyConsole
 from analysis.join import join
 from analysis.model import Answer, Verdict, worst
 from analysis.wording import location
+from common.console import SteadyConsole
+from common.lifeline import end_with_parent
 
 PASSED, FAILED, UNUSABLE, OPEN = 0, 1, 2, 3
 EXIT_CODES = {Answer.PASS: PASSED, Answer.FAIL: FAILED, Answer.UNKNOWN: OPEN}
@@ -28,11 +29,14 @@ _RUN = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.option("--lifeline", is_flag=True, hidden=True, help="End when standard input reaches its end.")
+def main(lifeline: bool) -> None:
     """What follows a run. RUN is its folder, runs/latest for instance.
 
     Exit codes: 0 all claims pass, 1 a claim fails, 2 wrong usage or an unusable run folder, 3 unknown and none failed.
     """
+    if lifeline:
+        end_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that queries are stopped
 
 

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import click
 
-from gateway.child import ChildError
-from gateway.interruption import Interrupted, interruptible
-from gateway.settings import MASTER_KEY, ConfigError
+from common.interruption import Interrupted, interruptible
+from common.places import CONFIG_DIR
+from common.process import ChildError
+from common.yaml_file import ConfigError
+from gateway.keys import MASTER_KEY, read_key_table
 from gateway.stack import Files, Stack
 
 
 @click.command(help=__doc__)
 @click.option("--gateway-config", type=click.Path(path_type=Path), default=Files.config, help="config.yaml")
-@click.option("--patterns", type=click.Path(path_type=Path), default=Files.patterns, help="patterns.yaml")
+@click.option("--patterns", type=click.Path(path_type=Path), default=CONFIG_DIR / "patterns.yaml", help="patterns.yaml")
 @click.option("--embedded-config", type=click.Path(path_type=Path), default=Files.embedded, help="embedded.yaml")
 @click.option("--aws", "aws_option", type=click.Choice(["embedded", "live"]), help="overrides config.yaml")
 @click.option("--logs", type=click.Path(path_type=Path), default=Path("runs/logs"), help="folder of the log")
@@ -27,8 +29,9 @@ def main(gateway_config: Path, patterns: Path, embedded_config: Path, aws_option
         signal.signal(number, lambda *_: ended.set())
     try:
         with interruptible():
-            stack = Stack(Files(gateway_config, patterns, embedded_config), aws_option)
-            stack.start(logs, click.echo)
+            table = read_key_table(patterns)
+            stack = Stack(Files(gateway_config, embedded_config), aws_option)
+            stack.start(logs, click.echo, keys_of=table, groups=stack.config.groups)
     except (ConfigError, ChildError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -8,12 +8,14 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from gateway.child import Child
-from gateway.embedded_aws.settings import Embedded
-from gateway.loopback import NO_ANSWER, listening
-from gateway.settings import Config, ConfigError, Patterns, load
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.loopback import NO_ANSWER, listening
+from common.process import Child
+from common.yaml_file import ConfigError, load
+from gateway.litellm.config import Config
 
 Evidence = Literal["aws", "embedded"]
 
@@ -21,6 +23,13 @@ HOST = "127.0.0.1"
 START_DEADLINE_S = 60.0
 # Of the AWS_* variables only these say nothing about where requests go or who sends them.
 HARMLESS = {"AWS_CA_BUNDLE", "AWS_PAGER"}
+
+
+class _Port(BaseModel):
+    """Of embedded.yaml only where it listens; all else is the embedded AWS's own to judge."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
 
 
 def choose(config: Config, option: str | None) -> Evidence:
@@ -32,7 +41,7 @@ def choose(config: Config, option: str | None) -> Evidence:
 
 def configured_port(embedded_config: Path) -> int:
     """Where the embedded AWS is looked for. Raises ConfigError, also for 0, which is a port unknown beforehand."""
-    port = load(embedded_config, Embedded).port
+    port = load(embedded_config, _Port).port
     if not port:
         raise ConfigError(f"{embedded_config}: port: must be given, so that what uses the embedded AWS finds it.")
     return port
@@ -48,7 +57,7 @@ def start_embedded(embedded_config: Path, port: int, directory: Path) -> Child:
     state = directory / "aws"
     state.mkdir(mode=0o700)
     command = [
-        sys.executable, "-m", "gateway.embedded_aws", "--lifeline",
+        sys.executable, "-m", "embedded_aws", "--lifeline",
         "--port", str(port), "--config", str(embedded_config), "--state", str(state),
     ]  # fmt: skip
     return Child("The embedded AWS", command, without_aws(os.environ), directory / "embedded_aws.log", directory)
@@ -79,29 +88,25 @@ def use(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def account_ids(config: Config, patterns: Patterns) -> dict[str, str]:
-    """Profile → account id, as STS tells, for every profile of the configuration. Raises ConfigError."""
+def account_ids(config: Config, others: Mapping[str, str]) -> dict[str, str]:
+    """Profile → account id, as STS says, for every profile of the configuration. Raises ConfigError.
+
+    `others`: key of the patterns file → AWS profile that it names.
+    """
     import boto3
     from botocore.config import Config as BotoConfig
     from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-    profiles = (
-        {
-            "aws.profile_name": config.aws.profile_name,
-            "aws.secondary_profile_name": config.aws.secondary_profile_name,
-        }
-        | {
+    profiles = {
+        "aws.profile_name": config.aws.profile_name,
+        "aws.secondary_profile_name": config.aws.secondary_profile_name,
+        **{
             f"model_list[{position}].litellm_params.aws_profile_name": entry.litellm_params.aws_profile_name
             for position, entry in enumerate(config.model_list)
             if entry.litellm_params.aws_profile_name
-        }
-        | {
-            f"patterns.{name}.consumers.{tenant}.profile": consumer.profile
-            for name, pattern in patterns.patterns.items()
-            for tenant, consumer in pattern.consumers.items()
-            if consumer.profile
-        }
-    )
+        },
+        **others,
+    }
     accounts: dict[str, str] = {}
     for key, profile in profiles.items():
         if profile in accounts:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway import aws, keys, proxy
-from gateway.child import Child
-from gateway.interruption import uninterrupted
-from gateway.loopback import bypass_proxies, listening
-from gateway.settings import CONFIG_DIR, MASTER_KEY, Config, ConfigError, Patterns, load_config, load_patterns
+from common.interruption import uninterrupted
+from common.loopback import bypass_proxies, listening
+from common.places import CONFIG_DIR
+from common.process import Child, ChildError
+from common.yaml_file import ConfigError
+from gateway import aws, keys
+from gateway.keys import MASTER_KEY, KeyTable
+from gateway.litellm import process as proxy
+from gateway.litellm.config import Config, load_config
 
 Say = Callable[[str], None]
 
@@ -24,7 +28,6 @@ class Files:
     """The configuration files, as they were named."""
 
     config: Path = CONFIG_DIR / "config.yaml"
-    patterns: Path = CONFIG_DIR / "patterns.yaml"
     embedded: Path = CONFIG_DIR / "embedded.yaml"
 
 
@@ -37,7 +40,6 @@ class Stack:
     def __init__(self, files: Files, aws_option: str | None = None) -> None:
         self.files = files
         self.config: Config = load_config(files.config)
-        self.patterns: Patterns = load_patterns(files.patterns, self.config)
         self.evidence = aws.choose(self.config, aws_option)
         self.keys: dict[str, str] = {}
         self.accounts: dict[str, str] = {}
@@ -48,24 +50,37 @@ class Stack:
         self._aws: Child | None = None
         self._directory: Path | None = None
 
-    def start(self, logs: Path, say: Say, *, url: str | None = None, with_gateway: bool = True) -> None:
+    def start(
+        self,
+        logs: Path,
+        say: Say,
+        *,
+        keys_of: KeyTable,
+        groups: Collection[str],
+        profiles: Mapping[str, str] | None = None,
+        url: str | None = None,
+        with_gateway: bool = True,
+    ) -> None:
         """Brings up the AWS and, where a pattern needs it, the gateway; with `url`, the gateway that runs there.
+
+        `keys_of` are the consumers' keys, `groups` the model groups that they ask, `profiles` the AWS profiles that
+        they use themselves, by where these are named.
 
         Raises ConfigError or ChildError; then everything started so far has been ended.
         """
         bypass_proxies(url or self.url)  # as Locust's users do
         try:
             self._directory = Path(tempfile.mkdtemp(prefix="gateway-"))
-            self._start_aws(say)
+            self._start_aws(say, profiles or {})
             if with_gateway:
-                self.keys = keys.find_or_make(keys.key_names(self.patterns), os.environ)
-                self._start_gateway(logs, say, url)
+                self.keys = keys.find_or_make((MASTER_KEY, *keys_of), os.environ)
+                self._start_gateway(logs, say, keys_of, groups, url)
                 self.prices = proxy.prices(self.url, self.keys[MASTER_KEY])
         except BaseException:
             self.stop()
             raise
 
-    def _start_aws(self, say: Say) -> None:
+    def _start_aws(self, say: Say, profiles: Mapping[str, str]) -> None:
         assert self._directory is not None
         if self.evidence == "embedded":
             say("Starting the embedded AWS")
@@ -75,17 +90,22 @@ class Stack:
             else:
                 with uninterrupted():
                     self._aws = aws.start_embedded(self.files.embedded, port, self._directory)
-                environment = self._aws.wait_until(partial(aws.environment_of, port), aws.START_DEADLINE_S)
+                try:
+                    environment = self._aws.wait_until(partial(aws.environment_of, port), aws.START_DEADLINE_S)
+                except ChildError:
+                    if problem := self._aws.usage_error:
+                        raise ConfigError(problem) from None
+                    raise
             aws.use(environment)
         else:
             say("Using the real AWS, where every request costs money")
-        self.accounts = aws.account_ids(self.config, self.patterns)
+        self.accounts = aws.account_ids(self.config, profiles)
 
-    def _start_gateway(self, logs: Path, say: Say, url: str | None) -> None:
+    def _start_gateway(self, logs: Path, say: Say, table: KeyTable, groups: Collection[str], url: str | None) -> None:
         assert self._directory is not None
         own, self.url = self.url, (url or self.url).rstrip("/")
         if proxy.answers(self.url):
-            proxy.check_accepts(self.url, self.keys, self._groups_asked())
+            proxy.check_accepts(self.url, self.keys, groups)
             say(f"Using the gateway that runs at {self.url}")
             return
         if self.url != own:
@@ -106,20 +126,10 @@ class Stack:
             ) from None
         say(f"Starting the gateway (LiteLLM), its log is {log}")
         with uninterrupted():
-            self.gateway = proxy.start(
-                self.config, self.files.config, self.files.patterns, self.keys, self._directory, log
-            )
+            self.gateway = proxy.start(self.config, self.files.config, table, self.keys, self._directory, log)
         self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")
         self.warm_ups = proxy.warm_up(self.config, self.keys)
-
-    def _groups_asked(self) -> set[str]:
-        return {
-            consumer.model
-            for pattern in self.patterns.patterns.values()
-            for consumer in pattern.consumers.values()
-            if consumer.model and (consumer.route or pattern.route) == "gateway"
-        }
 
     def log_size(self) -> int | None:
         """How long the log of our gateway is now; None where the gateway is not ours."""

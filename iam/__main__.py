@@ -11,7 +11,10 @@ import botocore.session
 import click
 from botocore.exceptions import BotoCoreError
 
-from gateway import least_privilege, settings
+from common import least_privilege
+from common.yaml_file import ConfigError
+from gateway.litellm.config import Config, ModelEntry, load_config
+from harness.settings.patterns import Patterns, load_patterns
 
 # Who may assume a role, by ARN: a user or role, with its path; all of an account; or a role's session.
 # Source: IAM User Guide, "IAM identifiers" and "AWS JSON policy elements: Principal": no wildcard stands for a part.
@@ -44,8 +47,8 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
     if not (account.isascii() and account.isdigit() and len(account) == 12):
         raise click.BadParameter(f"{account!r} is not an AWS account id: it has twelve digits.", param_hint="--account")
     try:
-        config = settings.load_config(config_path)
-        patterns = settings.load_patterns(patterns_path, config)
+        config = load_config(config_path)
+        patterns = load_patterns(patterns_path, config)
         if role is not None:
             uses, roles = role_uses(config, role), []
         else:
@@ -57,7 +60,7 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
         policy = least_privilege.policy(
             account_id=account, log_group=config.aws.bedrock_log_group_name, uses=uses, role_arns=roles
         )
-    except (settings.ConfigError, ValueError) as error:
+    except (ConfigError, ValueError) as error:
         raise Unusable(str(error)) from None
     click.echo(json.dumps(policy, indent=2))
 
@@ -74,7 +77,7 @@ def trust(principal: str) -> None:
     click.echo(json.dumps(least_privilege.trust_policy(principal), indent=2))
 
 
-def profile_uses(config: settings.Config, patterns: settings.Patterns, profile: str) -> list[tuple[str, str]]:
+def profile_uses(config: Config, patterns: Patterns, profile: str) -> list[tuple[str, str]]:
     """Source Region and model id of what an AWS profile's own credentials call: deployments, and the direct route."""
     uses = [
         _use(config, entry)
@@ -96,7 +99,7 @@ def profile_uses(config: settings.Config, patterns: settings.Patterns, profile: 
     return list(dict.fromkeys(uses))
 
 
-def role_uses(config: settings.Config, role_arn: str) -> list[tuple[str, str]]:
+def role_uses(config: Config, role_arn: str) -> list[tuple[str, str]]:
     """What LiteLLM calls after it has assumed a role."""
     return list(
         dict.fromkeys(
@@ -105,7 +108,7 @@ def role_uses(config: settings.Config, role_arn: str) -> list[tuple[str, str]]:
     )
 
 
-def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
+def assumed_roles(config: Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
     """The roles that a profile assumes: for the configuration's other profiles, and in LiteLLM's deployments."""
     used = [config.aws.profile_name, config.aws.secondary_profile_name]
     used += [_profile(config, entry) for entry in config.model_list]
@@ -118,15 +121,15 @@ def assumed_roles(config: settings.Config, aws_profiles: dict[str, dict[str, Any
     return [role for role in dict.fromkeys(roles) if role is not None]
 
 
-def _is_bedrock(entry: settings.ModelEntry) -> bool:
+def _is_bedrock(entry: ModelEntry) -> bool:
     return entry.litellm_params.model.startswith("bedrock/")
 
 
-def _use(config: settings.Config, entry: settings.ModelEntry) -> tuple[str, str]:
+def _use(config: Config, entry: ModelEntry) -> tuple[str, str]:
     return entry.litellm_params.aws_region_name or config.aws.region_name, entry.bedrock_model_id
 
 
-def _profile(config: settings.Config, entry: settings.ModelEntry) -> str:
+def _profile(config: Config, entry: ModelEntry) -> str:
     return entry.litellm_params.aws_profile_name or config.aws.profile_name
 
 

@@ -8,7 +8,7 @@ straight to Bedrock.
 
 from locust import task
 
-from locustfiles._users import GatewayUser
+from harness import GatewayUser
 
 
 class AccountOneUser(GatewayUser):

@@ -7,7 +7,7 @@ Straight to Bedrock; which Region served whom is known only to CloudWatch, and t
 
 from locust import task
 
-from locustfiles._users import BedrockUser
+from harness import BedrockUser
 
 
 class CrisUser(BedrockUser):

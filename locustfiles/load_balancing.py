@@ -5,7 +5,7 @@ uv run locust -f locustfiles/load_balancing.py --headless
 
 from locust import task
 
-from locustfiles._users import GatewayUser
+from harness import GatewayUser
 
 
 class LoadBalancedUser(GatewayUser):

@@ -7,7 +7,7 @@ Each consumer has a key of its own; the quotas are the keys'.
 
 from locust import task
 
-from locustfiles._users import GatewayUser
+from harness import GatewayUser
 
 
 class ConsumerA(GatewayUser):

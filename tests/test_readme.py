@@ -29,8 +29,9 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings import load_config, load_patterns
-from locustfiles._arrivals import arrivals
+from gateway.litellm.config import load_config
+from harness.arrivals import arrivals
+from harness.settings.patterns import load_patterns
 from tests.conftest import free_port, inherited
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +61,7 @@ COMMANDS = console_commands()
 MAIN_JOB = "pip install uv && uv run locust --headless"
 TESTS = "uv run pytest"
 GATEWAY = "uv run python -m gateway"
-EMBEDDED_AWS = "uv run python -m gateway.embedded_aws"
+EMBEDDED_AWS = "uv run python -m embedded_aws"
 WEB_UI = "uv run locust"
 OWN_CI = ".ci/run"
 MASTER, WORKER = (
@@ -98,7 +99,10 @@ AS_WRITTEN = [command for command in COMMANDS if command not in BY_OTHER_MEANS]
 # --- a copy of the project ---------------------------------------------------------------------------------------
 
 PORTS = ("4000", "4001", "4510", "5557", "8089")
-COPIED = ("analysis", "config", "gateway", "iam", "locustfiles", "tests", "pyproject.toml")
+COPIED = (
+    "analysis", "common", "config", "embedded_aws", "gateway", "harness", "iam", "locustfiles", "tests",
+    "pyproject.toml",
+)  # fmt: skip
 
 
 class Copy:
@@ -385,7 +389,7 @@ def texts_in(folder: Path) -> Iterator[str]:
 def test_tables_are_complete(heading: str) -> None:
     """The kinds of traffic and of faults, and the exit codes, are all of them."""
     from analysis.__main__ import FAILED, OPEN, PASSED, UNUSABLE
-    from gateway.interruption import Interrupted
+    from common.interruption import Interrupted
 
     def first_column(table: str) -> set[str]:
         return {cell for row in re.findall(r"^\| (.+?) \|", table, re.MULTILINE) for cell in re.findall(r"\w+", row)}
@@ -400,7 +404,7 @@ def test_tables_are_complete(heading: str) -> None:
 
 
 def traffic_kinds() -> set[str]:
-    from gateway.settings import Burst, Constant, Phases, Poisson, Ramp, Steps, Trace
+    from harness.settings.traffic import Burst, Constant, Phases, Poisson, Ramp, Steps, Trace
 
     return {model.__name__.lower() for model in (Burst, Constant, Phases, Poisson, Ramp, Steps, Trace)}
 
@@ -408,7 +412,7 @@ def traffic_kinds() -> set[str]:
 def fault_kinds() -> set[str]:
     from typing import get_args
 
-    from gateway.embedded_aws.faults import AnyFault
+    from embedded_aws.faults import AnyFault
 
     union, *_ = get_args(AnyFault)
     return {fault.model_fields["kind"].default for fault in get_args(union)}

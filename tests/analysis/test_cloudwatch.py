@@ -25,7 +25,7 @@ from analysis import files, insights
 from analysis.aws_errors import FetchError
 from analysis.cloudwatch import Progress, fetch
 from analysis.model import Invocation, Record, Run, RunAws, RunFetch
-from gateway.settings import CONFIG_DIR
+from common.places import CONFIG_DIR
 from tests.analysis import histories
 from tests.analysis.histories import ONE, consumer, record, run
 
@@ -45,7 +45,7 @@ def embedded_aws(directory: Path, query_s: float) -> Iterator[dict[str, str]]:
     settings["invocation_logging"]["delivery_delay_s"] = 0
     settings["log_queries"] = {"scheduled_s": 0.02, "running_s": query_s}
     (directory / "embedded.yaml").write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "gateway.embedded_aws", "--port", "0", "--lifeline", "--config"]
+    command = [sys.executable, "-m", "embedded_aws", "--port", "0", "--lifeline", "--config"]
     with subprocess.Popen(
         [*command, str(directory / "embedded.yaml")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

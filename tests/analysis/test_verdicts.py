@@ -12,7 +12,7 @@ from analysis import files, verdicts
 from analysis.files import FetchLog, RunFolderError
 from analysis.join import join
 from analysis.model import Answer, Invocation, Outcome, Record, Run, RunClaim, Verdict
-from gateway.settings import ClaimName
+from harness.settings.patterns import ClaimName
 from tests.analysis import synthetic
 from tests.analysis.histories import (
     ONE,

@@ -83,7 +83,7 @@ def embedded_aws(written: Mapping[str, Any], core: int) -> Iterator[Server]:
         config = Path(directory, "embedded.yaml")
         config.write_text(yaml.safe_dump(dict(written)))
         state = Path(directory, "state")
-        command = ["-m", "gateway.embedded_aws", "--port", "0", "--lifeline", "--config", config, "--state", state]
+        command = ["-m", "embedded_aws", "--port", "0", "--lifeline", "--config", config, "--state", state]
         with child([sys.executable, *map(str, command)], {}, core, subprocess.PIPE) as process:
             assert process.stdout is not None
             lines = [process.stdout.readline().decode().split() for _ in range(4)]

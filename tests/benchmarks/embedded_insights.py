@@ -19,9 +19,9 @@ from typing import Any
 import click
 import orjson
 
-from gateway.embedded_aws import invocation_log
-from gateway.embedded_aws.insights import evaluate, parse
-from gateway.embedded_aws.journal import Journal, LogGroup
+from embedded_aws.bedrock import invocation_log
+from embedded_aws.logs.insights import evaluate, parse
+from embedded_aws.logs.journal import Journal, LogGroup
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")
 NOON = 1_795_348_800

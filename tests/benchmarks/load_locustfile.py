@@ -2,7 +2,7 @@
 
 from locust import task
 
-from locustfiles._users import GatewayUser
+from harness.users.user import GatewayUser
 
 
 class LoadUser(GatewayUser):

@@ -2,8 +2,11 @@
 
 import pytest
 
-from gateway.keys import Limits, find_or_make, key_names, limits
-from gateway.settings import ConfigError, Patterns, load_config, load_patterns
+from common.places import CONFIG_DIR
+from common.yaml_file import ConfigError
+from gateway.keys import Limits, find_or_make, load_key_table, read_key_table, write_key_table
+from gateway.litellm.config import load_config
+from harness.settings.patterns import Patterns, load_patterns
 
 NAMES = ("LITELLM_MASTER_KEY", "CONSUMER_A_KEY")
 
@@ -12,10 +15,18 @@ def mode(path):
     return path.stat().st_mode & 0o777
 
 
-def test_every_key_that_the_patterns_name_is_wanted_once_the_masters_first():
-    assert key_names(load_patterns(None, load_config())) == (
-        "LITELLM_MASTER_KEY", "CONSUMER_A_KEY", "CONSUMER_B_KEY", "CONSUMER_C_KEY",
-    )  # fmt: skip
+def test_every_key_that_the_patterns_name_is_in_the_table_and_the_masters_is_not():
+    assert list(load_patterns(None, load_config()).key_table()) == [
+        "CONSUMER_A_KEY", "CONSUMER_B_KEY", "CONSUMER_C_KEY",
+    ]  # fmt: skip
+    assert read_key_table(CONFIG_DIR / "patterns.yaml") == load_patterns(None, load_config()).key_table()
+
+
+def test_the_table_that_litellm_reads_holds_no_key_and_is_for_its_owner_only(tmp_path):
+    table = {"A_KEY": Limits("A", 3, None)}
+    write_key_table(table, tmp_path / "keys.json")
+    assert mode(tmp_path / "keys.json") == 0o600
+    assert load_key_table(tmp_path / "keys.json") == table
 
 
 def test_missing_keys_are_made_once_and_found_again(tmp_path):
@@ -103,7 +114,7 @@ def patterns(**consumers):
 
 
 def test_a_key_is_limited_to_its_consumers_quotas_and_the_master_key_is_not():
-    assert limits(patterns(A={"key": "A_KEY", "quota_rpm": 3}, B={"key": "B_KEY", "quota_tpm": 900}, C={})) == {
+    assert patterns(A={"key": "A_KEY", "quota_rpm": 3}, B={"key": "B_KEY", "quota_tpm": 900}, C={}).key_table() == {
         "A_KEY": Limits("A", 3, None),
         "B_KEY": Limits("B", None, 900),
     }
@@ -116,4 +127,5 @@ def test_the_strictest_quotas_hold_for_a_key_that_is_shared_in_whatever_order(or
         "B": {"key": "A_KEY", "quota_rpm": 3},
         "C": {"key": "A_KEY", "quota_tpm": 900},
     }
-    assert limits(patterns(**{name: consumers[name] for name in order})) == {"A_KEY": Limits(", ".join(order), 3, 500)}
+    shared = patterns(**{name: consumers[name] for name in order})
+    assert shared.key_table() == {"A_KEY": Limits(", ".join(order), 3, 500)}

@@ -7,9 +7,12 @@ import threading
 import pytest
 import yaml
 
+from common.places import CONFIG_DIR
+from common.yaml_file import ConfigError
 from gateway.aws import environment_of
-from gateway.proxy import answers, check_accepts, litellm_config, prices, warm_up, warm_up_groups
-from gateway.settings import CONFIG_DIR, MASTER_KEY, ConfigError, load_config
+from gateway.keys import MASTER_KEY
+from gateway.litellm.config import load_config
+from gateway.litellm.process import answers, check_accepts, litellm_config, prices, warm_up, warm_up_groups
 
 FILE = CONFIG_DIR / "config.yaml"
 
@@ -49,7 +52,7 @@ def test_a_configured_id_stays(tmp_path):
 def test_no_key_is_written_into_the_file(tmp_path):
     assert rendered(tmp_path)["general_settings"] == {
         "master_key": "os.environ/LITELLM_MASTER_KEY",
-        "custom_auth": "gateway.auth.authenticate",
+        "custom_auth": "gateway.litellm.custom_auth.authenticate",
     }
 
 

@@ -7,18 +7,11 @@ import pytest
 import yaml
 
 from analysis.verdicts import CLAIMS
-from gateway.embedded_aws.settings import Embedded
-from gateway.settings import (
-    CONFIG_DIR,
-    ROUTER_SETTINGS,
-    ClaimName,
-    Config,
-    ConfigError,
-    Patterns,
-    load,
-    load_config,
-    load_patterns,
-)
+from common.places import CONFIG_DIR
+from common.yaml_file import ConfigError, load
+from embedded_aws.settings import Embedded
+from gateway.litellm.config import ROUTER_SETTINGS, Config, load_config
+from harness.settings.patterns import ClaimName, Patterns, load_patterns
 
 CONFIG, PATTERNS = ((CONFIG_DIR / name).read_text() for name in ("config.yaml", "patterns.yaml"))
 

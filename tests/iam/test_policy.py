@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway import settings
-from gateway.embedded_aws.iam import Policy, authorize, authorize_invocation
-from gateway.embedded_aws.wire import AwsError, Caller
-from gateway.least_privilege import policy
+from common.least_privilege import policy
+from embedded_aws.auth.iam import Policy, authorize, authorize_invocation
+from embedded_aws.wire import AwsError, Caller
+from gateway.litellm.config import load_config
+from harness.settings.patterns import load_patterns
 from iam.__main__ import assumed_roles, main, profile_uses, role_uses
 
 ACCOUNT = "111111111111"
@@ -179,8 +180,8 @@ def files(tmp_path):
 
 @pytest.fixture
 def configured(files):
-    config = settings.load_config(files / "config.yaml")
-    return config, settings.load_patterns(files / "patterns.yaml", config)
+    config = load_config(files / "config.yaml")
+    return config, load_patterns(files / "patterns.yaml", config)
 
 
 def test_a_profile_may_call_its_deployments_and_what_goes_straight_to_bedrock(configured):
@@ -296,8 +297,8 @@ def test_whoever_cannot_be_a_principal_is_refused(principal):
 
 @pytest.mark.parametrize("profile", ["account-one", "account-two"])
 def test_every_deployment_of_the_shipped_configuration_may_be_called(profile):
-    config = settings.load_config()
-    uses = profile_uses(config, settings.load_patterns(None, config), profile)
+    config = load_config()
+    uses = profile_uses(config, load_patterns(None, config), profile)
     policies = [Policy.parse(policy(account_id=ACCOUNT, log_group=GROUP, uses=uses))]
     deployments = [entry for entry in config.model_list if entry.litellm_params.aws_profile_name == profile]
     assert deployments

@@ -14,10 +14,10 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from gateway import least_privilege
-from gateway.embedded_aws.__main__ import HOST, build, listen
-from gateway.embedded_aws.settings import Embedded
-from gateway.settings import CONFIG_DIR
+from common import least_privilege
+from common.places import CONFIG_DIR
+from embedded_aws.__main__ import HOST, build, listen
+from embedded_aws.settings import Embedded
 
 LOG_GROUP = "/aws/bedrock/modelinvocations"
 PROFILE, MODEL = "us.anthropic.claude-sonnet-4-6", "amazon.nova-lite-v1:0"

@@ -1,0 +1,65 @@
+"""Who exists: access keys, temporary credentials and Bedrock API keys. State without HTTP."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from embedded_aws.auth.iam import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One principal's key and what the principal may do. Its secrets are left out of its repr."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)  # only temporary credentials have one
+    account_id: str
+    principal_arn: str
+    user_id: str
+    policies: tuple[Policy, ...] = field(repr=False)
+    expires_at: float | None  # epoch seconds; None: a long-term key
+
+
+class Credentials:
+    """The store. Of the temporary ones the newest `max_temporary` are kept; AWS answers a forgotten one as unknown."""
+
+    def __init__(self, max_temporary: int = 10_000) -> None:
+        self._max_temporary = max_temporary
+        self._long_term: dict[str, Credential] = {}
+        self._temporary: OrderedDict[str, Credential] = OrderedDict()
+        self._bearers: dict[str, Credential] = {}
+        self._accounts_expired_at: dict[str, float] = {}
+
+    def add(self, credential: Credential) -> None:
+        if credential.session_token is None:
+            self._long_term[credential.access_key_id] = credential
+            return
+        self._temporary[credential.access_key_id] = credential
+        if len(self._temporary) > self._max_temporary:
+            self._temporary.popitem(last=False)
+
+    def add_bearer(self, token: str, credential: Credential) -> None:
+        """Lets `token`, a Bedrock API key, stand for `credential`'s principal."""
+        self._bearers[token] = credential
+
+    def find(self, access_key_id: str) -> Credential | None:
+        found = self._long_term.get(access_key_id) or self._temporary.get(access_key_id)
+        return self._as_of_faults(found)
+
+    def find_bearer(self, token: str) -> Credential | None:
+        return self._as_of_faults(self._bearers.get(token))
+
+    def expire(self, account_id: str, at: float | None) -> None:
+        """Has every credential of the account expire no later than `at`, long-term ones too; None lifts that again."""
+        if at is None:
+            self._accounts_expired_at.pop(account_id, None)
+        else:
+            self._accounts_expired_at[account_id] = at
+
+    def _as_of_faults(self, credential: Credential | None) -> Credential | None:
+        if credential is None or credential.account_id not in self._accounts_expired_at:
+            return credential
+        at = self._accounts_expired_at[credential.account_id]
+        return replace(credential, expires_at=at if credential.expires_at is None else min(at, credential.expires_at))
