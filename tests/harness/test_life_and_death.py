@@ -174,7 +174,7 @@ def test_an_analysis_that_dies_proves_nothing(without_logs):
     without_logs.change("config", fetch={"deadline_s": 60, "poll_s": 0.5})
     started = without_logs.start_locust("-f", "locustfiles/cris.py")
     started.until("waiting for logs")
-    (analysis,) = (pid for pid, command in started.children.items() if "analysis all" in command)
+    (analysis,) = (pid for pid, command in started.children.items() if "analysis --lifeline all" in command)
     os.kill(analysis, signal.SIGKILL)
     ended = started.wait()
     assert ended.code == 3, ended.said
