@@ -1,132 +1,65 @@
-"""LiteLLM's own configuration file, with our sections beside LiteLLM's."""
+"""Somebody's LiteLLM configuration, read as LiteLLM reads it: what of it decides how a gateway must behave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from common.fields import Count, Positive, Strict
 from common.places import CONFIG_DIR
-from common.yaml_file import At, load, nearest
+from common.yaml_file import ConfigError, Document, nearest, validate
+from gateway.litellm import fallbacks, includes, sections, warnings
+from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
+from gateway.litellm.environment import Resolver
+from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
+
+DEFAULT_REGION = "us-east-1"
+REGION_VARIABLES = ("AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")  # in the order in which LiteLLM asks
+SHUFFLE = "simple-shuffle"
+_BY_USAGE = ("usage-based-routing", "usage-based-routing-v2")  # which leave out a deployment that is at its rpm
+_ENFORCING = "enforce_model_rate_limits"
 
 
-class AwsSettings(Strict):
-    endpoint: Literal["embedded"] | None = None  # absent: the real AWS
-    profile_name: str
-    secondary_profile_name: str
-    region_name: str
-    bedrock_log_group_name: str
+def _or_nothing(value: Any) -> Any:
+    return {} if value is None else value
 
 
-class LiteLlmSettings(Strict):
-    port: Annotated[int, Field(ge=1, le=65535)] = 4000
+Mappings = Annotated[dict[str, Any], BeforeValidator(_or_nothing)]
 
 
-class CrisSettings(Strict):
-    model_id: str
+class _File(sections.Sections):
+    """What is read of the file; LiteLLM judges all else."""
 
-
-class FetchSettings(Strict):
-    """How long to wait for invocation logs; AWS publishes no figure for their delay."""
-
-    deadline_s: Positive = 300.0
-    poll_s: Positive = 2.0
-
-
-class LiteLlmParams(BaseModel):
-    """LiteLLM's own; only what the harness relies on is checked, the rest is LiteLLM's to judge."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    model: str
-    aws_profile_name: str | None = None
-    aws_region_name: str | None = None
-    aws_role_name: str | None = None  # the ARN of a role that LiteLLM assumes for it
-    rpm: Count | None = None
-    tpm: Count | None = None
-
-
-class ModelInfo(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    id: str | None = None
-
-
-class ModelEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
-    model_name: str
-    litellm_params: LiteLlmParams
-    model_info: ModelInfo = ModelInfo()
-    rpm: Count | None = None
-    tpm: Count | None = None
-
-    @property
-    def quota_rpm(self) -> int | None:
-        return self.litellm_params.rpm or self.rpm
-
-    @property
-    def quota_tpm(self) -> int | None:
-        return self.litellm_params.tpm or self.tpm
-
-    @property
-    def bedrock_model_id(self) -> str:
-        """Bedrock's id of the model: LiteLLM's name for it, without the provider and route in front."""
-        model = self.litellm_params.model
-        for prefix in ("bedrock/", "converse/", "invoke/"):
-            model = model.removeprefix(prefix)
-        return model
-
-
-# What the proxy of LiteLLM 1.106.2 hands on to its Router; anything else there it ignores, with a line in its log.
-_ROUTER_SETTINGS = """
-    alerting_config allowed_fails allowed_fails_policy background_health_check_model_groups cache_kwargs cache_responses
-    caching_groups client_ttl content_policy_fallbacks context_window_fallbacks cooldown_time debug_level
-    default_fallbacks default_litellm_params default_max_parallel_requests default_priority
-    deployment_affinity_ttl_seconds disable_cooldowns enable_health_check_routing enable_pre_call_checks
-    enable_tag_filtering enable_weighted_failover fallbacks guardrail_list health_check_ignore_transient_errors
-    health_check_staleness_threshold max_fallbacks model_group_affinity_config model_group_alias
-    model_group_retry_policy num_retries optional_pre_call_checks plugins polling_interval provider_budget_config
-    redis_db redis_host redis_password redis_port redis_url retry_after retry_policy routing_groups routing_strategy
-    routing_strategy_args set_verbose stream_timeout tag_filtering_match_any tag_routing_prefix timeout
-"""
-ROUTER_SETTINGS = frozenset(_ROUTER_SETTINGS.split())
-
-
-class WithFallbacks(BaseModel):
-    """A section of LiteLLM's that may say which model groups stand in for which; all else is LiteLLM's to judge."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    fallbacks: list[dict[str, list[str]]] = []
-    default_fallbacks: list[str] = []
-
-
-class RouterSettings(WithFallbacks):
-    """LiteLLM's Router arguments, whose names are checked too."""
-
-    @model_validator(mode="after")
-    def _names_known(self) -> RouterSettings:
-        for name in self.model_extra or ():
-            if name not in ROUTER_SETTINGS:
-                raise At((name,), f"is not a setting of LiteLLM's router{nearest(name, ROUTER_SETTINGS)}")
-        return self
-
-
-class Config(Strict):
-    """config.yaml: the file that LiteLLM itself reads, with our sections beside LiteLLM's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
-    aws: AwsSettings
-    litellm: LiteLlmSettings = LiteLlmSettings()
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=False)
     model_list: Annotated[list[ModelEntry], Field(min_length=1)]
-    cris: CrisSettings
-    router_settings: RouterSettings = RouterSettings()
-    fetch: FetchSettings = FetchSettings()
-    litellm_settings: WithFallbacks = WithFallbacks()
-    general_settings: dict[str, Any] = Field(default_factory=dict)
-    environment_variables: dict[str, str] = Field(default_factory=dict)
+    router_settings: Mappings = Field(default_factory=dict)
+    litellm_settings: Mappings = Field(default_factory=dict)
+    general_settings: Mappings = Field(default_factory=dict)
 
-    @property
+
+@dataclass(frozen=True)
+class Config:
+    """LiteLLM's file and our sections, with what neither says inferred. `model_list` has its variables resolved."""
+
+    document: Document
+    model_list: tuple[ModelEntry, ...]
+    router_settings: Mapping[str, Any]
+    litellm_settings: Mapping[str, Any]
+    general_settings: Mapping[str, Any]
+    aws: AwsSettings
+    litellm: LiteLlmSettings
+    cris: CrisSettings | None
+    fetch: FetchSettings
+    aws_said: bool  # whether anything was said of AWS: where nothing was, nobody has chosen the real one
+    region_said: bool  # whether a Region was said by anybody
+
+    @cached_property
     def groups(self) -> dict[str, list[ModelEntry]]:
         """Model group → its deployments, in the order of the file."""
         groups: dict[str, list[ModelEntry]] = {}
@@ -135,51 +68,193 @@ class Config(Strict):
         return groups
 
     def deployments(self) -> Iterator[tuple[str, ModelEntry]]:
-        """Every deployment with its id: the configured one, else its group's name, numbered in a group of several."""
-        for group, entries in self.groups.items():
-            for number, entry in enumerate(entries, 1):
-                yield entry.model_info.id or (group if len(entries) == 1 else f"{group}-{number}"), entry
+        """Every deployment with an id of its own, in the order of the file."""
+        return with_ids(self.model_list)
 
-    def stand_ins(self) -> dict[str, tuple[str, ...]]:
-        """Model group → the groups that stand in for it, in order, with those that stand in for these.
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Another name for a model group → the group."""
+        written = self.router_settings.get("model_group_alias")
+        found = {}
+        for name, group in written.items() if isinstance(written, Mapping) else ():
+            target = group.get("model") if isinstance(group, Mapping) else group
+            if isinstance(target, str):
+                found[str(name)] = target
+        return found
 
-        As LiteLLM 1.106 looks them up (`get_fallback_model_group`, `Router.__init__`): a group's own entry, else the
-        one of "*", else the default fallbacks; of router_settings, else of litellm_settings.
-        """
-        router, others = self.router_settings, self.litellm_settings
-        entries = router.fallbacks or others.fallbacks
-        direct = {group: groups for entry in reversed(entries) for group, groups in entry.items()}
-        default = router.default_fallbacks or others.default_fallbacks or direct.get("*", [])
+    def group_of(self, name: str) -> str | None:
+        """The model group that answers for a name, as LiteLLM finds it: an alias, the group itself, a wildcard."""
+        name = self.aliases.get(name, name)
+        if name in self.groups:
+            return name
+        fitting = [group for group in self.groups if "*" in group and _fits(group, name)]
+        return max(fitting, key=len, default=None)
 
-        def reached(group: str) -> tuple[str, ...]:
-            found = [group]
-            for one in found:
-                found += [name for name in direct.get(one, default) if name not in found]
-            return tuple(found[1:])
+    def entries_of(self, name: str) -> list[ModelEntry]:
+        """The deployments that answer for a name; none where nothing does."""
+        return self.groups.get(self.group_of(name) or "", [])
 
-        return {group: stand_ins for group in self.groups if (stand_ins := reached(group))}
+    def fallbacks(self) -> dict[str, tuple[str, ...]]:
+        """Model group → the groups that answer for it when it cannot, in order, with those that take over for these."""
+        return fallbacks.reached(self.direct_fallbacks(), self.groups)
 
-    @model_validator(mode="after")
-    def _groups_exist(self) -> Config:
-        for where, names in self._named_groups():
-            for name in names:
-                if name not in self.groups and name != "*":
-                    problem = f"names model group {name!r}, which is not in model_list{nearest(name, self.groups)}"
-                    raise At(where, problem)
-        ids = [deployment for deployment, _ in self.deployments()]
-        for position, deployment in enumerate(ids):
-            if deployment in ids[:position]:
-                raise At(("model_list", position), f"has the id {deployment!r}, which another deployment has too")
-        return self
+    def fallbacks_for(self, kind: str) -> dict[str, tuple[str, ...]]:
+        """The same for errors of one kind: "context_window" or "content_policy"."""
+        return fallbacks.reached(self.direct_fallbacks(kind), self.groups)
 
-    def _named_groups(self) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
-        """Where fallbacks name model groups, and which."""
+    def direct_fallbacks(self, kind: str = "") -> fallbacks.Direct:
+        """As written: group, or "*" → the groups that are asked next."""
+        return fallbacks.direct(self.router_settings, self.litellm_settings, kind)
+
+    @property
+    def routing_strategy(self) -> str:
+        return str(self.router_settings.get("routing_strategy") or SHUFFLE)
+
+    @property
+    def limits_enforced(self) -> bool:
+        """Whether anything makes a deployment's rpm a limit; without it, rpm only weighs how requests are dealt."""
+        checks = self.router_settings.get("optional_pre_call_checks") or []
+        return (
+            _flag(self.router_settings.get("enable_pre_call_checks"))
+            or (isinstance(checks, list) and _ENFORCING in checks)
+            or self.routing_strategy in _BY_USAGE
+        )
+
+    @property
+    def num_retries(self) -> int | None:
+        """How often the gateway repeats a failed call by itself; None: LiteLLM's own default."""
+        for settings in (self.router_settings, self.litellm_settings):
+            if isinstance(number := settings.get("num_retries"), int):
+                return number
+        return None
+
+    @property
+    def master_key(self) -> str | None:
+        """As written: a key, or os.environ/ with a variable's name; None where the file has none."""
+        key = self.general_settings.get("master_key")
+        return key if isinstance(key, str) and key else None
+
+    @cached_property
+    def raw(self) -> dict[str, Any]:
+        """LiteLLM's own part of the file: all but our sections, and x- keys, which hold anchors."""
+        return {
+            name: content
+            for name, content in self.document.content.items()
+            if name not in sections.OURS and not str(name).startswith("x-")
+        }
+
+    def warnings(self) -> list[str]:
+        """What is probably a typing error, each with file, line and key."""
+        return [
+            *warnings.typing_errors(self.document),
+            *warnings.unknown_groups(self.document, self._named_groups(), self.group_of),
+        ]
+
+    def _named_groups(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where fallbacks and aliases name model groups, and which."""
         for section, of in (("router_settings", self.router_settings), ("litellm_settings", self.litellm_settings)):
-            for position, entry in enumerate(of.fallbacks):
-                for group, stand_ins in entry.items():
-                    yield (section, "fallbacks", position, group), [group, *stand_ins]
-            yield (section, "default_fallbacks"), of.default_fallbacks
+            for name in (*fallbacks.KINDS.values(), "default_fallbacks"):
+                for group, names in fallbacks.entries(of.get(name)):
+                    for one in dict.fromkeys((group, *names)):
+                        if one != fallbacks.EVERY:
+                            yield (section, name), one
+        for name, group in self.aliases.items():
+            yield ("router_settings", "model_group_alias", name), group
 
 
-def load_config(path: Path | None = None) -> Config:
-    return load(path or CONFIG_DIR / "config.yaml", Config)
+def load_config(
+    path: Path | None = None, *, beside: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Config:
+    """The file with what it includes; `beside` is the patterns file, where our sections may stand too.
+
+    Raises ConfigError naming file, line and key of the first fault that is not LiteLLM's to judge.
+    """
+    environment = os.environ if environment is None else environment
+    document = includes.read(path or CONFIG_DIR / "config.yaml")
+    _check_model_list(document)
+    resolver = Resolver(document, environment)
+    ours = {name: resolver.section(section, None, name) for name, section in sections.written(document, beside).items()}
+    content = {**document.content, **ours, "model_list": _entries(document, resolver)}
+    file = validate(document, _File, content)
+    aws, region_said = _inferred(file, environment)
+    return Config(
+        document=document,
+        model_list=tuple(file.model_list),
+        router_settings=file.router_settings,
+        litellm_settings=file.litellm_settings,
+        general_settings=file.general_settings,
+        aws=aws,
+        litellm=file.litellm,
+        cris=file.cris,
+        fetch=file.fetch,
+        aws_said=file.aws is not None,
+        region_said=region_said,
+    )
+
+
+def _check_model_list(document: Document) -> None:
+    if document.content.get("model_list"):
+        return
+    if "model_list" in document.content:
+        raise ConfigError(f"{document.where(['model_list'])}: is empty: there is nothing to ask. Add a deployment.")
+    likely = nearest("model_list", document.content) if document.content else ""
+    hint = likely if "did you mean" in likely else ""
+    raise ConfigError(f"{document.path}: model_list: is missing{hint}. Without a deployment there is nothing to ask.")
+
+
+def _entries(document: Document, resolver: Resolver) -> Any:
+    """model_list with variables resolved, named credentials and default parameters added, as far as they are read."""
+    entries = document.content["model_list"]
+    if not isinstance(entries, list):
+        return entries
+    credentials = dict(_credentials(document, resolver))
+    router = document.content.get("router_settings")
+    written = router.get("default_litellm_params") if isinstance(router, Mapping) else None
+    defaults = resolver.section(written or {}, READ, "router_settings", "default_litellm_params")
+    return [
+        filled(_resolved(entry, resolver, position), credentials, defaults if isinstance(defaults, Mapping) else {})
+        if isinstance(entry, Mapping)
+        else entry
+        for position, entry in enumerate(entries)
+    ]
+
+
+def _resolved(entry: Mapping[str, Any], resolver: Resolver, position: int) -> dict[str, Any]:
+    here = ("model_list", position)
+    found = dict(resolver.section(entry, frozenset({"model_name", "rpm", "tpm"}), *here))
+    for section, names in (("litellm_params", READ), ("model_info", frozenset({"id", "mode", "base_model"}))):
+        if found.get(section) is None:
+            found.pop(section, None)
+        else:
+            found[section] = resolver.section(found[section], names, *here, section)
+    return found
+
+
+def _credentials(document: Document, resolver: Resolver) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    listed = document.content.get("credential_list")
+    for position, entry in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(entry, Mapping) and isinstance(values := entry.get("credential_values"), Mapping):
+            keys = ("credential_list", position, "credential_values")
+            yield str(entry.get("credential_name")), resolver.section(values, READ, *keys)
+
+
+def _inferred(file: _File, environment: Mapping[str, str]) -> tuple[AwsSettings, bool]:
+    """What was said of AWS, with what was not: from Bedrock's deployments, then from the environment."""
+    said = file.aws or AwsSettings(endpoint="embedded")
+    bedrock = [entry for entry in file.model_list if entry.is_bedrock]
+    profiles = [entry.profile for entry in bedrock if entry.profile]
+    first = said.profile_name or next(iter(profiles), None) or environment.get("AWS_PROFILE") or "default"
+    second = said.secondary_profile_name or next((name for name in profiles if name != first), None)
+    regions = [entry.region for entry in bedrock if entry.region]
+    variables = [environment[name] for name in REGION_VARIABLES if environment.get(name)]
+    region = next(iter(filter(None, [said.region_name, *regions, *variables])), None)
+    update = {"profile_name": first, "secondary_profile_name": second, "region_name": region or DEFAULT_REGION}
+    return said.model_copy(update=update), region is not None
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "(.*)"), name) is not None
+
+
+def _flag(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")
