@@ -81,12 +81,42 @@ PROFILES: Mapping[str, InferenceProfile] = {
 }
 
 # Every prefix in use, known models or not: an id with one of these is a profile's, not a foundation model's.
-_GEOGRAPHIES = ("us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", GLOBAL_PREFIX)
+GEOGRAPHIES = ("us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", GLOBAL_PREFIX)
 
 
 def find(model_id: str) -> InferenceProfile | None:
     """The profile of a bare profile id or an inference-profile ARN; None for a foundation model or an unknown one."""
     return PROFILES.get(bare_id(model_id))
+
+
+_APAC = _from_each(
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2"
+)  # fmt: skip
+# What a geography's profiles are likely to do, for a model that is not in the table. Not AWS's word.
+_LIKELY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "us.": _US_4,
+    "eu.": {**_EU, "eu-west-2": ("eu-west-2",)},
+    "apac.": _APAC,
+    "jp.": _JP,
+    "au.": _AU,
+    "ca.": {"ca-central-1": ("ca-central-1", "us-east-1", "us-east-2", "us-west-2")},
+    "sa.": {"sa-east-1": ("sa-east-1", "us-east-1", "us-east-2", "us-west-2")},
+    GLOBAL_PREFIX: _GLOBAL,
+}
+
+
+def presume(model_id: str) -> InferenceProfile | None:
+    """As `find`; a profile that is not in the table has the destinations that its geography's usually have.
+
+    For the embedded AWS, where a guess does no harm. A policy for the real AWS needs the exact ones.
+    """
+    if (profile := find(model_id)) is not None:
+        return profile
+    bare = bare_id(model_id)
+    for prefix, destinations in _LIKELY.items():
+        if bare.startswith(prefix) and "." in (model := bare.removeprefix(prefix)):
+            return InferenceProfile(bare, model, destinations)
+    return None
 
 
 def bare_id(model_id: str) -> str:
@@ -96,4 +126,4 @@ def bare_id(model_id: str) -> str:
 
 def is_profile_id(model_id: str) -> bool:
     """Whether an id or ARN names an inference profile, be it in the table or not."""
-    return ":inference-profile/" in model_id or bare_id(model_id).startswith(_GEOGRAPHIES)
+    return ":inference-profile/" in model_id or bare_id(model_id).startswith(GEOGRAPHIES)

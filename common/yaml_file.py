@@ -133,11 +133,10 @@ def _refuse_repeated_keys(node: yaml.Node, above: list[str | int], seen: dict[in
         for key, value in node.value:
             line = key.start_mark.line + 1
             written = [*above, str(key.value)]
-            if key.value in lines if isinstance(key.value, str) else False:
+            if isinstance(key.value, str) and key.value in lines:
                 first = f"the first is in line {lines[key.value]}"
-                raise ConfigError(
-                    f"{key.start_mark.name}:{line}: {dotted(written)}: stands here twice; {first}. Remove or rename one."
-                )
+                where = f"{key.start_mark.name}:{line}: {dotted(written)}"
+                raise ConfigError(f"{where}: stands here twice; {first}. Remove or rename one.")
             if key.tag != "tag:yaml.org,2002:merge" and isinstance(key.value, str):
                 lines[key.value] = line
             _refuse_repeated_keys(value, written, seen)

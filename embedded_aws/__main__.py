@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import shlex
 import signal
 import socket
@@ -14,7 +13,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from random import SystemRandom
-from typing import Any
 
 import click
 import uvicorn
@@ -24,9 +22,11 @@ from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError, load
 from embedded_aws.admin import Admin
 from embedded_aws.auth import identities
+from embedded_aws.auth.credentials import Credentials
 from embedded_aws.bedrock.service import Bedrock
 from embedded_aws.logs.journal import Journal
 from embedded_aws.logs.service import Logs, LogsSettings
+from embedded_aws.needs import Inhabitants
 from embedded_aws.pacing import Lateness
 from embedded_aws.server import EmbeddedAws, Protocol, Server, listen
 from embedded_aws.settings import Embedded
@@ -90,29 +90,23 @@ def build(
 ) -> tuple[Server, dict[str, str]]:
     """The server that will answer at `listener` until `ending` is set, and the environment for its clients."""
     clock = time.time
-    people, roles = identities.create(settings, SystemRandom())
-    credentials = identities.store(people)
+    credentials = Credentials()
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
     environment = {
         "AWS_ENDPOINT_URL": url,
         "AWS_BEDROCK_RUNTIME_ENDPOINT": url,  # LiteLLM reads this one and not the other
-        **identities.write_profiles(directory, people, settings.regions[0]),
+        **identities.profile_variables(directory),
     }
     journal = Journal(directory / "journal", clock)
     world = World(settings, journal, clock)
     lateness = Lateness()
-    health: dict[str, Any] = {
-        "ready": True,
-        "pid": os.getpid(),
-        "environment": environment,
-        "accounts": {person.profile: person.credential.account_id for person in people},
-    }
     log_settings = LogsSettings(**settings.log_queries.model_dump())
     logs = Logs(journal, [settings.invocation_logging.log_group], clock, log_settings)
-    bedrock = Bedrock(world)
-    services = (bedrock, Sts(credentials, roles, clock, SystemRandom()), logs)
-    app = EmbeddedAws(world, credentials, services, Admin(health, world, lateness, journal.stats), lateness)
+    bedrock, sts = Bedrock(world), Sts(credentials, (), clock, SystemRandom())
+    inhabitants = Inhabitants(settings, directory, (world, credentials, sts, logs), SystemRandom())
+    admin = Admin(environment, inhabitants, world, lateness, journal.stats)
+    app = EmbeddedAws(world, credentials, (bedrock, sts, logs), admin, lateness)
     config = uvicorn.Config(
         app,
         http=Protocol,

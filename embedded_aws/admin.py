@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -10,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.faults import AnyFault
+from embedded_aws.needs import Inhabitants, Needs
 from embedded_aws.pacing import Lateness
 from embedded_aws.wire import Request, Response
 from embedded_aws.world import World
@@ -21,12 +23,14 @@ _FAULT: TypeAdapter[Any] = TypeAdapter(AnyFault)
 class Admin:
     def __init__(
         self,
-        health: Mapping[str, Any],
+        environment: Mapping[str, str],
+        inhabitants: Inhabitants,
         world: World,
         lateness: Lateness,
         journal_stats: Callable[[], Mapping[str, Any]],
     ) -> None:
-        self._health = health
+        self._environment = environment
+        self._inhabitants = inhabitants
         self._world = world
         self._board = world.faults
         self._lateness = lateness
@@ -35,7 +39,9 @@ class Admin:
     def handle(self, request: Request) -> Response:
         match request.method, request.path.removeprefix(PREFIX):
             case "GET", "health":
-                return _json(self._health)
+                return _json({"ready": True, "pid": os.getpid(), **self._who()})
+            case "POST", "needs":
+                return self._furnish(request)
             case "GET", "faults":
                 return _json(self._board.events(request.received_at))
             case "POST", "faults":
@@ -49,7 +55,22 @@ class Admin:
                 return _json(self._lateness.summary())
             case "GET", "journal/stats":
                 return _json(self._journal_stats())
-        return _problem(404, "there is: health, faults, pacing, journal/stats")
+        return _problem(404, "there is: health, needs, faults, pacing, journal/stats")
+
+    def _who(self) -> dict[str, Any]:
+        return {"environment": self._environment, "accounts": self._inhabitants.accounts}
+
+    def _furnish(self, request: Request) -> Response:
+        try:
+            needs = Needs.model_validate(orjson.loads(request.body))
+            self._inhabitants.furnish(needs)
+        except orjson.JSONDecodeError as error:
+            return _problem(400, f"the body is not valid JSON: {error}")
+        except ValidationError as error:
+            return _problem(400, "; ".join(_explain(fault) for fault in error.errors()))
+        except ValueError as error:
+            return _problem(400, str(error))
+        return _json(self._who())
 
     def _add_fault(self, request: Request) -> Response:
         """Starts at once, or `start_s` after this call."""

@@ -16,6 +16,8 @@ from common.fields import Count, Positive, Seconds, Strict
 from common.inference_profiles import COMMERCIAL_REGIONS
 from common.yaml_file import At
 from embedded_aws.faults import AnyFault, Fault, FaultBoard
+from embedded_aws.models import table
+from embedded_aws.models.families import Body, family_of
 from embedded_aws.quotas import Limits, WindowKind
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -71,17 +73,20 @@ class Length(Strict):
 
 
 class Model(Strict):
-    body: Literal["claude", "nova"]  # what InvokeModel takes
-    max_output_tokens: Count
-    burndown: Count = 1
-    on_demand_regions: list[str] = Field(default_factory=list)  # where the bare model id can be invoked
+    """What differs from what is known of the model and its family; an entry for an unknown model makes it one."""
+
+    body: Body | None = None  # what InvokeModel takes
+    max_input_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    burndown: Count | None = None
+    on_demand_regions: list[str] | None = None  # where the bare model id can be invoked
     latency: Latency | None = None
     answer_tokens: Length | None = None
 
     @field_validator("on_demand_regions")
     @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
-        return list(map(_region, names))
+    def _known(cls, names: list[str] | None) -> list[str] | None:
+        return None if names is None else list(map(_region, names))
 
 
 class Destination(Strict):
@@ -150,7 +155,7 @@ class Embedded(Strict):
     seed: int = 0
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     regions: Annotated[list[str], Field(min_length=1)]  # where the accounts may call; the first is their default
-    models: Annotated[dict[str, Model], Field(min_length=1)]
+    models: dict[str, Model] = Field(default_factory=dict)
     accounts: Annotated[list[Account], Field(min_length=1)]
     account_template: AccountTemplate = AccountTemplate()
     roles: list[Role] = Field(default_factory=list)
@@ -213,7 +218,7 @@ class Embedded(Strict):
         board = FaultBoard((), 0.0, Random())
         ids = {account.id for account in _accounts_of(info.data)}
         for number, fault in enumerate(faults):
-            check_fault(fault, ids, targets(info.data.get("models", {})))
+            check_fault(fault, ids, info.data.get("models", {}))
             try:
                 board.add(fault, 0.0)
             except ValueError as error:
@@ -224,20 +229,24 @@ class Embedded(Strict):
         return _accounts_of(dict(self))
 
 
-def check_fault(fault: Fault, account_ids: Collection[str], targets: Collection[str]) -> None:
+def check_fault(fault: Fault, account_ids: Collection[str], models: Mapping[str, Model]) -> None:
     """ValueError for a fault that could never strike, because what it names does not exist."""
     if fault.account is not None:
         _check_known("account", fault.account, account_ids)
     if fault.model is not None:
-        _check_known("model or inference profile", fault.model, targets)
+        check_target(fault.model, models)
     if fault.region is not None:
         _region(fault.region)
 
 
-def targets(models: Collection[str]) -> set[str]:
-    """Every model and inference profile that there is."""
-    profiles = inference_profiles.PROFILES.values()
-    return {*models, *(profile.id for profile in profiles if profile.foundation_model_id in models)}
+def check_target(name: str, models: Mapping[str, Model]) -> None:
+    """ValueError for what is no model and no inference profile. `models`: those that embedded.yaml names."""
+    profile = inference_profiles.presume(name)
+    model = profile.foundation_model_id if profile else name
+    if model in models or family_of(model) is not None:
+        return
+    known = {*models, *table.limits(), *inference_profiles.PROFILES}
+    _check_known("model or inference profile", name, known)
 
 
 # What follows takes the sections by name, for it serves validators, which run before there is an Embedded; a section
@@ -251,7 +260,7 @@ def _accounts_of(sections: Mapping[str, Any]) -> list[Account]:
 
 def _check_quotas(quotas: Mapping[str, Quota], info: ValidationInfo) -> None:
     for target in quotas:
-        _check_known("model or inference profile", target, targets(info.data.get("models", {})))
+        check_target(target, info.data.get("models", {}))
 
 
 def _check_distinct(accounts: Sequence[Account]) -> None:

@@ -60,6 +60,10 @@ class Sts:
         self._clock = clock
         self._rng = rng
 
+    def add_role(self, role: Role) -> None:
+        """A role that is there from now on, as it is now."""
+        self._roles[role.arn] = role
+
     def handle(self, request: Request, caller: Caller, credential: Credential) -> Response:
         """The response to an authenticated request. Raises AwsError; `error_response` writes it out."""
         parameters = form(request)

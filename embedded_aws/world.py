@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 from typing import Any, Protocol
@@ -16,11 +16,15 @@ from common import inference_profiles
 from embedded_aws.bedrock import invocation_log
 from embedded_aws.bedrock.bodies import invalid
 from embedded_aws.faults import Call, ConnectionIsReset, Fault, FaultBoard, Pace, StreamBreak, modelled
+from embedded_aws.models import catalogue
+from embedded_aws.models.catalogue import KnownModel
 from embedded_aws.quotas import MINUTE_S, WINDOWS, Limits, Meter, QuotaExceeded, Reservation, Window
-from embedded_aws.settings import Account, Embedded, Latency, Length, Model, check_fault, targets
+from embedded_aws.settings import Account, Embedded, Latency, Length, check_fault
 from embedded_aws.wire import AwsError, Caller
 
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
+
+_APPLICATION_PROFILE = ":application-inference-profile/"
 
 _QUOTA_TEXTS = {
     "rpm": "Too many requests, please wait before trying again.",
@@ -52,9 +56,10 @@ class Target:
     id: str  # bare profile or foundation-model id: what quotas and faults go by
     arn: str
     foundation_model_id: str
-    model: Model
+    model: KnownModel
     destinations: tuple[str, ...]
     is_profile: bool
+    application: bool = False  # an application inference profile, which is known by its ARN only
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ class World:
         self.faults = FaultBoard(settings.faults, clock(), Random(f"{settings.seed}/faults"))
         self._journal = journal
         self._accounts: dict[str, Account] = {account.id: account for account in settings.all_accounts()}
-        self._targets = targets(settings.models)
+        self._application_profiles: dict[str, str] = {}  # ARN → the model or profile that it stands for
+        self.log_group = settings.invocation_logging.log_group
         self._counters: dict[tuple[str, str, str], _Counter] = {}
         self._capacities: dict[str, Window] = {
             region: WINDOWS[settings.quota_window](destination.capacity_rpm, MINUTE_S)
@@ -109,29 +115,49 @@ class World:
 
     def check_fault(self, fault: Fault) -> None:
         """ValueError for a fault that could never strike, because what it names does not exist."""
-        check_fault(fault, self._accounts, self._targets)
+        check_fault(fault, self._accounts, self.settings.models)
 
     # --- before an invocation -----------------------------------------------------------------------------------
 
     def _target(self, account_id: str, region: str, identifier: str) -> Target:
         """Raises AwsError for what is no model, or cannot be called from that Region."""
+        if _APPLICATION_PROFILE in identifier:
+            return self._application_target(account_id, region, identifier)
         bare = inference_profiles.bare_id(identifier)
-        profile = inference_profiles.find(bare)
+        profile = inference_profiles.presume(bare)
         model_id = profile.foundation_model_id if profile else bare
         if profile:
             arn = f"arn:aws:bedrock:{region}:{account_id}:inference-profile/{bare}"
         else:
             arn = f"arn:aws:bedrock:{region}::foundation-model/{bare}"
-        model = self.settings.models.get(model_id)
+        model = catalogue.find(model_id, self.settings.models)
         if model is None or identifier not in (bare, arn) or (profile and region not in profile.destinations):
             raise modelled("ValidationException")
-        if profile is None and region not in model.on_demand_regions:
+        if profile is None and not model.on_demand_in(region):
             raise invalid(
                 f"Invocation of model ID {identifier} with on-demand throughput isn't supported. Retry your request "
                 "with the ID or ARN of an inference profile that contains this model."
             )
         destinations = profile.destinations[region] if profile else (region,)
         return Target(bare, arn, model_id, model, destinations, profile is not None)
+
+    def _application_target(self, account_id: str, region: str, arn: str) -> Target:
+        """An application inference profile is metered as what it stands for, and logged under its own ARN."""
+        stands_for = self._application_profiles.get(arn)
+        if stands_for is None or not arn.startswith(f"arn:aws:bedrock:{region}:{account_id}:"):
+            raise modelled("ValidationException")
+        return replace(self._target(account_id, region, stands_for), arn=arn, is_profile=True, application=True)
+
+    # --- what a configuration needs -----------------------------------------------------------------------------
+
+    def add_account(self, account: Account) -> None:
+        """An account that is there from now on."""
+        self._accounts.setdefault(account.id, account)
+
+    def add_application_profile(self, arn: str, stands_for: str) -> None:
+        """An application inference profile that is there from now on."""
+        self._application_profiles[arn] = stands_for
+        self.target.cache_clear()
 
     def struck_by(self, call: Call, now: float) -> list[Fault]:
         """The faults that strike this call. Raises for those that strike before any service looks at it."""
@@ -244,7 +270,7 @@ class World:
     def _record(self, attempt: Attempt, at: float) -> dict[str, Any]:
         target, caller = attempt.target, attempt.caller
         # Converse from an SDK is logged under the bare profile id, InvokeModel under the profile's ARN.
-        by_arn = target.is_profile and attempt.operation.startswith("InvokeModel")
+        by_arn = target.application or (target.is_profile and attempt.operation.startswith("InvokeModel"))
         return invocation_log.record(
             at=at,
             account_id=caller.account_id,
@@ -261,9 +287,7 @@ class World:
         delays = [delay for fault in attempt.faults if (delay := fault.log_delay_s()) is not None]
         deliver_at = now + self.settings.invocation_logging.delivery_delay_s + sum(delays)
         if self._accounts[caller.account_id].logging:
-            self._journal.append(
-                caller.account_id, caller.region, self.settings.invocation_logging.log_group, entry, deliver_at
-            )
+            self._journal.append(caller.account_id, caller.region, self.log_group, entry, deliver_at)
 
 
 def _reserve(meter: Meter, attempt: Attempt, now: float) -> Reservation:

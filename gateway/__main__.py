@@ -13,33 +13,53 @@ from common.interruption import Interrupted, interruptible
 from common.places import CONFIG_DIR
 from common.process import ChildError
 from common.yaml_file import ConfigError
+from gateway.demand import Demand
 from gateway.keys import MASTER_KEY, read_key_table
 from gateway.stack import Files, Stack
 
 
-@click.command(help=__doc__)
-@click.option("--gateway-config", type=click.Path(path_type=Path), default=Files.config, help="config.yaml")
-@click.option("--patterns", type=click.Path(path_type=Path), default=CONFIG_DIR / "patterns.yaml", help="patterns.yaml")
+class _Unusable(click.ClickException):
+    exit_code = 2
+
+
+@click.group(invoke_without_command=True, help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--gateway-config", type=click.Path(path_type=Path), help="LiteLLM's file. Default: config/config.yaml.")
+@click.option("--patterns", type=click.Path(path_type=Path), help="Whose keys it knows. Default: config/patterns.yaml.")
 @click.option("--embedded-config", type=click.Path(path_type=Path), default=Files.embedded, help="embedded.yaml")
-@click.option("--aws", "aws_option", type=click.Choice(["embedded", "live"]), help="overrides config.yaml")
+@click.option("--aws", "aws_option", type=click.Choice(["embedded", "live"]), help="overrides aws.endpoint")
 @click.option("--logs", type=click.Path(path_type=Path), default=Path("runs/logs"), help="folder of the log")
-def main(gateway_config: Path, patterns: Path, embedded_config: Path, aws_option: str | None, logs: Path) -> None:
+@click.pass_context
+def main(
+    context: click.Context,
+    gateway_config: Path | None,
+    patterns: Path | None,
+    embedded_config: Path,
+    aws_option: str | None,
+    logs: Path,
+) -> None:
+    if context.invoked_subcommand is None:
+        if gateway_config is None:  # the shipped files belong together; somebody's own knows no keys of ours
+            gateway_config, patterns = Files.config, patterns or CONFIG_DIR / "patterns.yaml"
+        run(Files(gateway_config, embedded_config), patterns, aws_option, logs)
+
+
+def run(files: Files, patterns: Path | None, aws_option: str | None, logs: Path) -> None:
+    """Starts everything, waits for a signal or for a child's end, and ends everything."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     try:
         with interruptible():
-            table = read_key_table(patterns)
-            stack = Stack(Files(gateway_config, embedded_config), aws_option)
-            stack.start(logs, click.echo, keys_of=table, groups=stack.config.groups)
+            stack = Stack(files, aws_option, beside=patterns)
+            table = read_key_table(patterns) if patterns else {}
+            stack.start(logs, click.echo, Demand(keys=table, groups=frozenset(stack.config.groups)))
     except (ConfigError, ChildError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
+        raise _Unusable(str(error)) from None
     except Interrupted as interrupted:
         click.echo(f"Error: {interrupted.text}", err=True)
         raise
     try:
-        click.echo(f"The gateway answers at {stack.url}; its master key is {MASTER_KEY} in the environment or .env.")
+        click.echo(f"The gateway answers at {stack.url}; {_keys(stack)}.")
         click.echo("Locust uses it as it is. Ctrl-C ends it.")
         while not ended.wait(1):
             if trouble := stack.trouble():
@@ -47,6 +67,12 @@ def main(gateway_config: Path, patterns: Path, embedded_config: Path, aws_option
                 sys.exit(1)
     finally:
         stack.stop()
+
+
+def _keys(stack: Stack) -> str:
+    if stack.any_key:
+        return "it takes any key, as LiteLLM does where none is configured"
+    return f"its master key is {MASTER_KEY} in the environment or .env"
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,10 +34,14 @@ class _Port(BaseModel):
 
 
 def choose(config: Config, option: str | None) -> Evidence:
-    """`--aws embedded|live` overrides config.yaml's aws.endpoint."""
-    if option is None:
-        return "embedded" if config.aws.endpoint == "embedded" else "aws"
-    return "embedded" if option == "embedded" else "aws"
+    """`--aws embedded|live` decides, else aws.endpoint. Raises ConfigError where the real AWS's Region is not known."""
+    chosen = option or config.aws.endpoint or "live"
+    if chosen == "live" and not config.region_said:
+        raise ConfigError(
+            f"{config.document.path}: no AWS Region is named. Set aws.region_name, a deployment's aws_region_name, or "
+            "the environment variable AWS_REGION."
+        )
+    return "embedded" if chosen == "embedded" else "aws"
 
 
 def configured_port(embedded_config: Path) -> int:
@@ -88,31 +93,32 @@ def use(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def account_ids(config: Config, others: Mapping[str, str]) -> dict[str, str]:
-    """Profile → account id, as STS says, for every profile of the configuration. Raises ConfigError.
+def furnish(port: int, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """Has the embedded AWS hold what a configuration needs. Returns its environment. Raises ConfigError."""
+    request = urllib.request.Request(f"http://{HOST}:{port}/_embedded/needs", data=json.dumps(wanted).encode())
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            environment: dict[str, str] = json.load(answer)["environment"]
+            return environment
+    except urllib.error.HTTPError as error:
+        problem = json.loads(error.read() or b"{}").get("error", f"HTTP {error.code}")
+        raise ConfigError(f"The embedded AWS cannot be what the configuration needs: {problem}") from None
+    except NO_ANSWER as error:
+        raise ConfigError(f"The embedded AWS did not take what the configuration needs: {error}") from None
 
-    `others`: key of the patterns file → AWS profile that it names.
-    """
+
+def account_ids(profiles: Mapping[str, str], region: str) -> dict[str, str]:
+    """Profile → account id, as STS says. `profiles`: where it is named → its name. Raises ConfigError."""
     import boto3
     from botocore.config import Config as BotoConfig
     from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-    profiles = {
-        "aws.profile_name": config.aws.profile_name,
-        "aws.secondary_profile_name": config.aws.secondary_profile_name,
-        **{
-            f"model_list[{position}].litellm_params.aws_profile_name": entry.litellm_params.aws_profile_name
-            for position, entry in enumerate(config.model_list)
-            if entry.litellm_params.aws_profile_name
-        },
-        **others,
-    }
     accounts: dict[str, str] = {}
     for key, profile in profiles.items():
         if profile in accounts:
             continue
         try:
-            session = boto3.Session(profile_name=profile, region_name=config.aws.region_name)
+            session = boto3.Session(profile_name=profile, region_name=region)
             sts = session.client("sts", config=BotoConfig(connect_timeout=5, read_timeout=10))
             accounts[profile] = sts.get_caller_identity()["Account"]
         except ProfileNotFound:

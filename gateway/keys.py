@@ -18,6 +18,8 @@ from common.yaml_file import ConfigError, load
 
 ENV_FILE = Path(".env")
 MASTER_KEY = "LITELLM_MASTER_KEY"
+ANY_KEY = "GATEWAY_ANY_KEY"  # in LiteLLM's environment: set where any key is accepted
+GUARDED = "GATEWAY_GUARDED"  # there too: set where it may connect to this machine only
 KEYS_FILE = "GATEWAY_KEYS_FILE"  # in LiteLLM's environment: where the table of keys stands
 
 
@@ -126,13 +128,18 @@ def find_or_make(names: Iterable[str], environment: Mapping[str, str], path: Pat
             f"cannot be used: {problem}. Set them in the environment, or make the file readable and writable."
         ) from None
     keys = found | missing
+    check(keys)
+    return keys
+
+
+def check(keys: Mapping[str, str]) -> None:
+    """That LiteLLM can use these keys. Raises ConfigError, which names variables and no key."""
     for name, key in keys.items():
         if not key.startswith("sk-"):
             raise ConfigError(f"{name}: must start with 'sk-', as LiteLLM wants of every key. Set another one.")
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(f"{name}: holds a space, a line end or another character that no HTTP header can carry.")
     _all_different(keys)
-    return keys
 
 
 def _append(path: Path, keys: Mapping[str, str]) -> None:

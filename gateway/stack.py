@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from common.interruption import uninterrupted
 from common.loopback import bypass_proxies, listening
@@ -16,9 +17,15 @@ from common.places import CONFIG_DIR
 from common.process import Child, ChildError
 from common.yaml_file import ConfigError
 from gateway import aws, keys
-from gateway.keys import MASTER_KEY, KeyTable
+from gateway.demand import Demand
+from gateway.keys import MASTER_KEY
+from gateway.litellm import environment, rendering
 from gateway.litellm import process as proxy
 from gateway.litellm.config import Config, load_config
+from gateway.litellm.containment import contain
+from gateway.litellm.containment.change import Change
+from gateway.litellm.environment import PREFIX
+from gateway.needs import needs
 
 Say = Callable[[str], None]
 
@@ -37,76 +44,102 @@ class Stack:
     What already runs is used and left alone; what `start` started, `stop` ends. The constructor only reads files.
     """
 
-    def __init__(self, files: Files, aws_option: str | None = None) -> None:
+    def __init__(self, files: Files, aws_option: str | None = None, *, beside: Path | None = None) -> None:
         self.files = files
-        self.config: Config = load_config(files.config)
+        self.config: Config = load_config(files.config, beside=beside)
         self.evidence = aws.choose(self.config, aws_option)
         self.keys: dict[str, str] = {}
         self.accounts: dict[str, str] = {}
+        self.changes: tuple[Change, ...] = ()  # what LiteLLM does not get as the file says it
         self.url = f"http://{proxy.HOST}:{self.config.litellm.port}"
         self.gateway: Child | None = None
+        self.any_key = False  # whether the gateway that we started takes any key
         self.warm_ups = 0
         self.prices: dict[str, tuple[float | None, float | None]] = {}
+        self._file: dict[str, Any] = rendering.litellm_file(self.config)
+        self._environment: dict[str, str | None] = {}
+        self._profiles: tuple[str, ...] = ()  # those that stand in the place of credentials
         self._aws: Child | None = None
         self._directory: Path | None = None
 
-    def start(
-        self,
-        logs: Path,
-        say: Say,
-        *,
-        keys_of: KeyTable,
-        groups: Collection[str],
-        profiles: Mapping[str, str] | None = None,
-        url: str | None = None,
-        with_gateway: bool = True,
-    ) -> None:
-        """Brings up the AWS and, where a pattern needs it, the gateway; with `url`, the gateway that runs there.
-
-        `keys_of` are the consumers' keys, `groups` the model groups that they ask, `profiles` the AWS profiles that
-        they use themselves, by where these are named.
+    def start(self, logs: Path, say: Say, demand: Demand, *, url: str | None = None) -> None:
+        """Brings up the AWS and, where it is asked for, the gateway; with `url`, the gateway that runs there.
 
         Raises ConfigError or ChildError; then everything started so far has been ended.
         """
         bypass_proxies(url or self.url)  # as Locust's users do
+        for warning in self.config.warnings():
+            say(f"Warning: {warning}")
         try:
             self._directory = Path(tempfile.mkdtemp(prefix="gateway-"))
-            self._start_aws(say, profiles or {})
-            if with_gateway:
-                self.keys = keys.find_or_make((MASTER_KEY, *keys_of), os.environ)
-                self._start_gateway(logs, say, keys_of, groups, url)
+            self._start_aws(say, demand)
+            if demand.with_gateway:
+                self.keys = self._all_keys(demand)
+                self._start_gateway(logs, say, demand, url)
                 self.prices = proxy.prices(self.url, self.keys[MASTER_KEY])
         except BaseException:
             self.stop()
             raise
 
-    def _start_aws(self, say: Say, profiles: Mapping[str, str]) -> None:
-        assert self._directory is not None
+    def _all_keys(self, demand: Demand) -> dict[str, str]:
+        """Variable → key. The master key is the file's own, where it has one."""
+        written = self.config.master_key
+        if written is None:
+            return keys.find_or_make((MASTER_KEY, *demand.keys), os.environ)
+        if not written.startswith(PREFIX):
+            return {**keys.find_or_make(demand.keys, os.environ), MASTER_KEY: written}
+        variable = written.removeprefix(PREFIX)
+        found = keys.find_or_make((variable, *demand.keys), os.environ)
+        return {**found, MASTER_KEY: found[variable]}
+
+    def _start_aws(self, say: Say, demand: Demand) -> None:
         if self.evidence == "embedded":
-            say("Starting the embedded AWS")
-            port = aws.configured_port(self.files.embedded)
-            if (environment := aws.environment_of(port)) is not None:
-                say("It is running already, and is used as it is")
-            else:
-                with uninterrupted():
-                    self._aws = aws.start_embedded(self.files.embedded, port, self._directory)
-                try:
-                    environment = self._aws.wait_until(partial(aws.environment_of, port), aws.START_DEADLINE_S)
-                except ChildError:
-                    if problem := self._aws.usage_error:
-                        raise ConfigError(problem) from None
-                    raise
-            aws.use(environment)
+            self._start_embedded(say, demand)
         else:
             say("Using the real AWS, where every request costs money")
-        self.accounts = aws.account_ids(self.config, profiles)
+        config = self.config
+        named = {
+            f"model_list[{position}].litellm_params.aws_profile_name": entry.profile
+            for position, entry in enumerate(config.model_list)
+            if entry.is_bedrock and entry.profile
+        }
+        sections = {"aws.profile_name": config.profile}
+        if config.aws.secondary_profile_name:
+            sections["aws.secondary_profile_name"] = config.aws.secondary_profile_name
+        stand_for_keys = {f"the profile of {name}": name for name in self._profiles}
+        profiles = {**sections, **named, **demand.profiles, **stand_for_keys}
+        self.accounts = aws.account_ids(profiles, config.region)
 
-    def _start_gateway(self, logs: Path, say: Say, table: KeyTable, groups: Collection[str], url: str | None) -> None:
+    def _start_embedded(self, say: Say, demand: Demand) -> None:
         assert self._directory is not None
+        if not self.config.aws_said:
+            say("Nothing says which AWS is meant, so it is the embedded one (--aws live means the real one)")
+        say("Starting the embedded AWS")
+        port = aws.configured_port(self.files.embedded)
+        if aws.environment_of(port) is not None:
+            say("It is running already, and is used as it is")
+        else:
+            with uninterrupted():
+                self._aws = aws.start_embedded(self.files.embedded, port, self._directory)
+            try:
+                self._aws.wait_until(partial(aws.environment_of, port), aws.START_DEADLINE_S)
+            except ChildError:
+                if problem := self._aws.usage_error:
+                    raise ConfigError(problem) from None
+                raise
+        base_url, variables = f"http://{aws.HOST}:{port}", environment.variables(self.config.raw, os.environ)
+        contained = contain(self._file, base_url, self.config.profile, self.config.region, variables)
+        self._file, self._environment, self.changes = contained.file, contained.environment, contained.changes
+        self._profiles = contained.profiles
+        wanted = needs(self.config, self._file["model_list"], contained.profiles, demand)
+        aws.use(aws.furnish(port, wanted))
+
+    def _start_gateway(self, logs: Path, say: Say, demand: Demand, url: str | None) -> None:
         own, self.url = self.url, (url or self.url).rstrip("/")
         if proxy.answers(self.url):
-            proxy.check_accepts(self.url, self.keys, groups)
+            proxy.check_accepts(self.url, self.keys, demand.groups)
             say(f"Using the gateway that runs at {self.url}")
+            self.changes = ()
             return
         if self.url != own:
             raise ConfigError(f"--host {url}: no LiteLLM proxy answers there. Start it, or leave --host out.")
@@ -115,21 +148,35 @@ class Stack:
                 f"litellm.port: port {self.config.litellm.port} is in use by something that is not a LiteLLM proxy. "
                 "End that, or set another port in config.yaml."
             )
-        log = logs / "litellm.log"
-        try:
-            logs.mkdir(parents=True, exist_ok=True)
-            log.open("ab").close()
-        except OSError as error:
-            raise ConfigError(
-                f"{log}: the gateway's log cannot be written there: {error.strerror}. "
-                "Remove what is in its place, or name another folder."
-            ) from None
+        log = _log_in(logs)
+        if self.changes:
+            say(
+                f"So that nothing leaves the machine, {_count(len(self.changes), 'setting')} of {self.files.config} "
+                f"{'is' if len(self.changes) == 1 else 'are'} changed; the report lists what"
+            )
         say(f"Starting the gateway (LiteLLM), its log is {log}")
         with uninterrupted():
-            self.gateway = proxy.start(self.config, self.files.config, table, self.keys, self._directory, log)
+            self.gateway = self._launch(demand, log)
         self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")
-        self.warm_ups = proxy.warm_up(self.config, self.keys)
+        groups = rendering.warm_up_groups(self.config)
+        self.warm_ups = proxy.warm_up(self.config.litellm.port, groups, self.keys[MASTER_KEY], say)
+
+    def _launch(self, demand: Demand, log: Path) -> Child:
+        assert self._directory is not None
+        # LiteLLM itself takes any key where none is configured: neither in its file, nor in the environment, nor by us.
+        self.any_key = not (self.config.master_key or os.environ.get(MASTER_KEY) or demand.keys)
+        settings = proxy.Settings(
+            file=rendering.with_warm_ups(self._file, self.config),
+            port=self.config.litellm.port,
+            modules=self.files.config.resolve().parent,
+            table=demand.keys,
+            keys=self.keys,
+            any_key=self.any_key,
+            guarded=self.evidence == "embedded",
+            environment=self._environment,
+        )
+        return proxy.start(settings, self._directory, log)
 
     def log_size(self) -> int | None:
         """How long the log of our gateway is now; None where the gateway is not ours."""
@@ -154,3 +201,21 @@ class Stack:
         self.gateway = self._aws = None
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _log_in(logs: Path) -> Path:
+    """The gateway's log, which can be written. Raises ConfigError."""
+    log = logs / "litellm.log"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        log.open("ab").close()
+    except OSError as error:
+        raise ConfigError(
+            f"{log}: the gateway's log cannot be written there: {error.strerror}. "
+            "Remove what is in its place, or name another folder."
+        ) from None
+    return log
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -52,7 +52,7 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
         if role is not None:
             uses, roles = role_uses(config, role), []
         else:
-            aliases = {"primary": config.aws.profile_name, "secondary": config.aws.secondary_profile_name}
+            aliases = {"primary": config.profile, "secondary": config.aws.secondary_profile_name or "secondary"}
             name = aliases.get(profile, profile)
             uses, roles = profile_uses(config, patterns, name), assumed_roles(config, _aws_profiles(), name)
         if not uses and not roles:
@@ -88,13 +88,12 @@ def profile_uses(config: Config, patterns: Patterns, profile: str) -> list[tuple
         for consumer in pattern.consumers.values():
             if (consumer.route or pattern.route) != "direct":
                 continue
-            if consumer.model is None:
-                direct = [(consumer.profile or config.aws.profile_name, (config.aws.region_name, config.cris.model_id))]
+            entries = config.entries_of(consumer.model) if consumer.model else []
+            if not entries:
+                model = consumer.model or (config.cris and config.cris.model_id)
+                direct = [(consumer.profile or config.profile, (config.region, model))] if model else []
             else:
-                direct = [
-                    (consumer.profile or _profile(config, entry), _use(config, entry))
-                    for entry in config.groups.get(consumer.model, [])
-                ]
+                direct = [(consumer.profile or _profile(config, entry), _use(config, entry)) for entry in entries]
             uses += [use for used_profile, use in direct if used_profile == profile]
     return list(dict.fromkeys(uses))
 
@@ -110,7 +109,7 @@ def role_uses(config: Config, role_arn: str) -> list[tuple[str, str]]:
 
 def assumed_roles(config: Config, aws_profiles: dict[str, dict[str, Any]], profile: str) -> list[str]:
     """The roles that a profile assumes: for the configuration's other profiles, and in LiteLLM's deployments."""
-    used = [config.aws.profile_name, config.aws.secondary_profile_name]
+    used = [config.profile, config.aws.secondary_profile_name or ""]
     used += [_profile(config, entry) for entry in config.model_list]
     roles = [
         aws_profiles[name].get("role_arn")
@@ -122,15 +121,15 @@ def assumed_roles(config: Config, aws_profiles: dict[str, dict[str, Any]], profi
 
 
 def _is_bedrock(entry: ModelEntry) -> bool:
-    return entry.litellm_params.model.startswith("bedrock/")
+    return entry.is_bedrock and not entry.name.wildcard
 
 
 def _use(config: Config, entry: ModelEntry) -> tuple[str, str]:
-    return entry.litellm_params.aws_region_name or config.aws.region_name, entry.bedrock_model_id
+    return entry.region or config.region, entry.bedrock_model_id
 
 
 def _profile(config: Config, entry: ModelEntry) -> str:
-    return entry.litellm_params.aws_profile_name or config.aws.profile_name
+    return entry.profile or config.profile
 
 
 def _aws_profiles() -> dict[str, dict[str, Any]]:

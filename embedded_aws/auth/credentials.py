@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from embedded_aws.auth.iam import Policy
+from embedded_aws.auth.iam import CALL_WITH_BEARER_TOKEN, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,15 @@ class Credential:
     user_id: str
     policies: tuple[Policy, ...] = field(repr=False)
     expires_at: float | None  # epoch seconds; None: a long-term key
+
+
+class Person(Protocol):
+    """Who has two kinds of key."""
+
+    @property
+    def credential(self) -> Credential: ...
+    @property
+    def bearer_token(self) -> str: ...
 
 
 class Credentials:
@@ -39,6 +49,13 @@ class Credentials:
         self._temporary[credential.access_key_id] = credential
         if len(self._temporary) > self._max_temporary:
             self._temporary.popitem(last=False)
+
+    def add_person(self, person: Person, policies: tuple[Policy, ...]) -> None:
+        """A principal with both of its keys, under these policies from now on."""
+        own = replace(person.credential, policies=policies)
+        self.add(own)
+        # AWS makes a user of its own for an API key, which may also call with it.
+        self.add_bearer(person.bearer_token, replace(own, policies=(*policies, CALL_WITH_BEARER_TOKEN)))
 
     def add_bearer(self, token: str, credential: Credential) -> None:
         """Lets `token`, a Bedrock API key, stand for `credential`'s principal."""

@@ -387,7 +387,7 @@ def _invocation_checks(account_id: str, region: str, model_id: str) -> list[tupl
         return [(model_id if is_arn else f"arn:aws:bedrock:{region}::foundation-model/{model_id}", {})]
     profile_arn = model_id if is_arn else f"arn:aws:bedrock:{region}:{account_id}:inference-profile/{model_id}"
     checks: list[tuple[str, Mapping[str, str]]] = [(profile_arn, {})]
-    profile = inference_profiles.find(model_id)
+    profile = inference_profiles.presume(model_id)
     if profile is not None and region in profile.destinations:
         for served_in in profile.authorized_regions(region):
             context = {"bedrock:InferenceProfileArn": profile_arn, "aws:RequestedRegion": served_in or "unspecified"}

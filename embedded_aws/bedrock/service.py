@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,14 +14,15 @@ import orjson
 
 from embedded_aws.auth.credentials import Credential
 from embedded_aws.auth.iam import authorize_invocation
-from embedded_aws.bedrock import claude, converse, eventstream, nova
+from embedded_aws.bedrock import claude, converse, eventstream, native, nova
 from embedded_aws.bedrock.bodies import Event, Format, Reply, invalid, read_json
+from embedded_aws.bedrock.embeddings import embed
 from embedded_aws.bedrock.invocation_log import MAX_INLINE_BODY_BYTES
 from embedded_aws.bedrock.language import Answer, answer
 from embedded_aws.bedrock.turns import Turns
-from embedded_aws.faults import UNEXPECTED, Call, ConnectionIsReset, StreamBreak
+from embedded_aws.faults import UNEXPECTED, Call, ConnectionIsReset, Fault, StreamBreak
 from embedded_aws.wire import AwsError, Caller, Frames, Request, Response
-from embedded_aws.world import Attempt, Invocation, World
+from embedded_aws.world import Attempt, Invocation, Target, World
 
 _MODELS = "/model/"  # how the path of each operation begins; its last part:
 OPERATIONS = {
@@ -29,7 +31,17 @@ OPERATIONS = {
     "invoke": "InvokeModel",
     "invoke-with-response-stream": "InvokeModelWithResponseStream",
 }
-_MODEL_FORMATS: dict[str, Format] = {"claude": claude, "nova": nova}
+_MODEL_FORMATS: dict[str, Format] = {
+    "claude": claude,
+    "nova": nova,
+    "llama": native.LLAMA,
+    "mistral": native.MISTRAL,
+    "titan": native.TITAN,
+    "cohere": native.COHERE,
+    "openai": native.OPENAI,
+    "converse": native.OPENAI,  # where no body is documented
+}
+_CLAUDE_WITH_A_COUNT = re.compile(r"anthropic\.claude-[a-z]+-(4-[6-9]|[5-9]).*")  # tells how many tokens were too many
 _STREAMING = {"ConverseStream", "InvokeModelWithResponseStream"}
 _ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 
@@ -55,8 +67,12 @@ class Bedrock:
         action = "bedrock:InvokeModelWithResponseStream" if streams else "bedrock:InvokeModel"
         authorize_invocation(caller, credential.policies, action, model_id)
 
+        if target.model.body == "embedding":
+            return await self._embed(request, caller, target, operation, request_id, faults)
         body_format: Format = converse if operation.startswith("Converse") else _MODEL_FORMATS[target.model.body]
         ask, body = body_format.parse(request.body, target.model.max_output_tokens)
+        if ask.input_tokens > target.model.max_input_tokens:
+            raise _too_long(target, ask.input_tokens, operation)
         invocation = self._world.begin(
             Attempt(
                 caller,
@@ -83,6 +99,29 @@ class Bedrock:
         logged_output = content if len(encoded) <= MAX_INLINE_BODY_BYTES else None
         self._world.end(invocation, reply.output_tokens, logged_input, logged_output)
         return Response(200, _headers(operation, reply), encoded)
+
+    async def _embed(
+        self, request: Request, caller: Caller, target: Target, operation: str, request_id: str, faults: Sequence[Fault]
+    ) -> Response:
+        if operation != "InvokeModel":
+            raise invalid(
+                "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+            )
+        embedding = embed(target.foundation_model_id, request.body, request_id)
+        metadata = _request_metadata(request, embedding.body, operation)
+        invocation = self._world.begin(
+            Attempt(caller, target, operation, request_id, embedding.input_tokens, 0, metadata, faults)
+        )
+        latency_ms = round(invocation.pace.first_token_ms)
+        await asyncio.sleep(latency_ms / 1000)
+        self._world.end(invocation, 0, embedding.body, None)
+        headers = {
+            "content-type": "application/json",
+            "x-amzn-requestid": request_id,
+            "x-amzn-bedrock-invocation-latency": str(latency_ms),
+            "x-amzn-bedrock-input-token-count": str(embedding.input_tokens),
+        }
+        return Response(200, headers, orjson.dumps(embedding.response))
 
     def _stream(self, invocation: Invocation, reply: Reply, body_format: Format, logged_input: Any) -> Frames:
         """The frames of an answer, and when each is due. However it ends, the invocation is ended once."""
@@ -124,6 +163,19 @@ class Bedrock:
                     _error_code(stream_break),
                 )
             )
+
+
+def _too_long(target: Target, tokens: int, operation: str) -> AwsError:
+    """What gateways look for before they fall back to a model with a larger window; each family has its own text."""
+    model = target.model
+    if _CLAUDE_WITH_A_COUNT.fullmatch(model.id):
+        text = f"prompt is too long: {tokens} tokens > {model.max_input_tokens} maximum"
+        return invalid(f"The model returned the following errors: {text}" if operation.startswith("Converse") else text)
+    if model.body == "nova":
+        return invalid(
+            "Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try again."
+        )
+    return invalid("Input is too long for requested model.")
 
 
 def _route(request: Request) -> tuple[str, str]:

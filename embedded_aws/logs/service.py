@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,10 @@ class Logs:
             "DescribeQueries": self._describe_queries,
             "StopQuery": self._stop_query,
         }
+
+    def add_log_groups(self, names: Iterable[str]) -> None:
+        """Log groups that are there from now on."""
+        self._log_groups = sorted({*self._log_groups, *names})
 
     def handle(self, request: Request, caller: Caller, authorize: Authorize) -> Response:
         """Raises AwsError. Returns at once: queries are evaluated elsewhere."""

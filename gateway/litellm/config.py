@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError, Document, nearest, validate
-from gateway.litellm import fallbacks, includes, sections, warnings
+from gateway.litellm import fallback_chains, includes, sections, warnings
 from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
 from gateway.litellm.environment import Resolver
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
@@ -96,15 +96,25 @@ class Config:
 
     def fallbacks(self) -> dict[str, tuple[str, ...]]:
         """Model group → the groups that answer for it when it cannot, in order, with those that take over for these."""
-        return fallbacks.reached(self.direct_fallbacks(), self.groups)
+        return fallback_chains.reached(self.direct_fallbacks(), self.groups)
 
     def fallbacks_for(self, kind: str) -> dict[str, tuple[str, ...]]:
         """The same for errors of one kind: "context_window" or "content_policy"."""
-        return fallbacks.reached(self.direct_fallbacks(kind), self.groups)
+        return fallback_chains.reached(self.direct_fallbacks(kind), self.groups)
 
-    def direct_fallbacks(self, kind: str = "") -> fallbacks.Direct:
+    def direct_fallbacks(self, kind: str = "") -> fallback_chains.Direct:
         """As written: group, or "*" → the groups that are asked next."""
-        return fallbacks.direct(self.router_settings, self.litellm_settings, kind)
+        return fallback_chains.direct(self.router_settings, self.litellm_settings, kind)
+
+    @property
+    def profile(self) -> str:
+        """The AWS profile of whoever names none."""
+        return str(self.aws.profile_name)
+
+    @property
+    def region(self) -> str:
+        """The Region of whoever names none, and of the invocation logs."""
+        return str(self.aws.region_name)
 
     @property
     def routing_strategy(self) -> str:
@@ -153,10 +163,10 @@ class Config:
     def _named_groups(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where fallbacks and aliases name model groups, and which."""
         for section, of in (("router_settings", self.router_settings), ("litellm_settings", self.litellm_settings)):
-            for name in (*fallbacks.KINDS.values(), "default_fallbacks"):
-                for group, names in fallbacks.entries(of.get(name)):
+            for name in (*fallback_chains.KINDS.values(), "default_fallbacks"):
+                for group, names in fallback_chains.entries(of.get(name)):
                     for one in dict.fromkeys((group, *names)):
-                        if one != fallbacks.EVERY:
+                        if one != fallback_chains.EVERY:
                             yield (section, name), one
         for name, group in self.aliases.items():
             yield ("router_settings", "model_group_alias", name), group

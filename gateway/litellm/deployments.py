@@ -37,8 +37,9 @@ class LiteLlmParams(_Open):
     aws_profile_name: Text | None = None
     aws_region_name: Text | None = None
     aws_role_name: Text | None = None  # the ARN of a role that LiteLLM assumes for it
-    aws_access_key_id: Text | None = None
-    aws_bearer_token: Text | None = None
+    aws_access_key_id: Any = None
+    litellm_credential_name: Text | None = None
+    base_model: Text | None = None
     model_id: Text | None = None
     rpm: Whole | None = None
     tpm: Whole | None = None

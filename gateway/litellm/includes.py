@@ -7,6 +7,7 @@ looked for beside the one that names it, else beside the first one; none is read
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -35,7 +36,8 @@ def read(path: Path) -> Document:
 
 def _taken_out(root: yaml.MappingNode) -> tuple[list[yaml.ScalarNode], yaml.MappingNode]:
     """The entries of `include`, and the rest."""
-    rest, entries = [], []
+    rest: list[tuple[yaml.Node, yaml.Node]] = []
+    entries: list[Any] = []
     for key, value in root.value:
         if key.value != INCLUDE:
             rest.append((key, value))

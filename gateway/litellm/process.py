@@ -1,4 +1,4 @@
-"""The LiteLLM proxy as a child process: its configuration, its start, its warm-up."""
+"""The LiteLLM proxy as a child process: its start, what it lists, its warm-up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,39 +20,14 @@ from common.loopback import NO_ANSWER
 from common.places import ROOT
 from common.process import Child
 from common.yaml_file import ConfigError
-from gateway.keys import KEYS_FILE, MASTER_KEY, KeyTable, write_key_table
-from gateway.litellm.config import Config
+from gateway.keys import ANY_KEY, GUARDED, KEYS_FILE, MASTER_KEY, KeyTable, write_key_table
+from gateway.litellm.rendering import WARM_UP
 
 HOST = "127.0.0.1"
 START_DEADLINE_S = 120.0
 CHAT_LOGGED = b'"POST /v1/chat/completions '  # as uvicorn's access log writes it
-WARM_UP = "warm-up"  # the model groups that only warm-up requests use, and the run their log records belong to
 WARM_UPS_AT_ONCE = 4
 TOO_MANY_REQUESTS = 429
-
-
-def litellm_config(config: Config, user_file: Mapping[str, Any]) -> dict[str, Any]:
-    """What LiteLLM reads: the user's file without our sections, plus what the harness relies on.
-
-    Every deployment gets the id under which the records name it. Each AWS profile gets one more deployment in a group
-    of its own, so that warming up uses no deployment's rpm. The user's own general settings win over ours.
-    """
-    entries = []
-    for deployment, entry in config.deployments():
-        written = entry.model_dump(exclude_none=True, exclude_unset=True)
-        entries.append(written | {"model_info": written.get("model_info", {}) | {"id": deployment}})
-    for group, model in warm_up_groups(config).items():
-        entries.append({"model_name": group, "litellm_params": model, "model_info": {"id": group}})
-    ours = ("aws", "litellm", "cris", "fetch")
-    return {
-        **{section: content for section, content in user_file.items() if section not in ours},
-        "model_list": entries,
-        "general_settings": {
-            "master_key": f"os.environ/{MASTER_KEY}",
-            "custom_auth": "gateway.litellm.custom_auth.authenticate",
-            **config.general_settings,
-        },
-    }
 
 
 def prices(url: str, master_key: str) -> dict[str, tuple[float | None, float | None]]:
@@ -71,42 +47,47 @@ def prices(url: str, master_key: str) -> dict[str, tuple[float | None, float | N
     }
 
 
-def warm_up_groups(config: Config) -> dict[str, dict[str, Any]]:
-    """A model group for warming up each AWS profile: that profile's first deployment, without limits."""
-    groups: dict[str, dict[str, Any]] = {}
-    for entry in config.model_list:
-        params = entry.litellm_params.model_dump(exclude_none=True, exclude_unset=True)
-        unlimited = {name: value for name, value in params.items() if name not in ("rpm", "tpm")}
-        groups.setdefault(f"{WARM_UP}-{entry.litellm_params.aws_profile_name or 'default'}", unlimited)
-    return groups
+@dataclass(frozen=True)
+class Settings:
+    """What LiteLLM's process is started with. `file` is what it reads, `environment` what it has beside ours."""
+
+    file: Mapping[str, Any]
+    port: int
+    modules: Path  # the folder of the user's file, where LiteLLM looks for Python modules that it names
+    table: KeyTable
+    keys: Mapping[str, str]
+    guarded: bool  # whether it may connect to this machine only
+    any_key: bool  # whether a key that is not known is accepted, as LiteLLM does where none is configured
+    environment: Mapping[str, str | None] = field(default_factory=dict)  # None: not set there
 
 
-def start(
-    config: Config,
-    config_file: Path,
-    table: KeyTable,
-    keys: Mapping[str, str],
-    directory: Path,
-    log: Path,
-) -> Child:
-    """LiteLLM, coming up on config.litellm.port."""
+def start(settings: Settings, directory: Path, log: Path) -> Child:
+    """LiteLLM, coming up on its port."""
     rendered = directory / "litellm.yaml"
-    rendered.write_text(yaml.safe_dump(litellm_config(config, yaml.safe_load(config_file.read_text()))))
-    write_key_table(table, directory / "keys.json")
+    rendered.touch(mode=0o600)  # it may hold the user's secrets
+    rendered.write_text(yaml.safe_dump(dict(settings.file), sort_keys=False), encoding="utf-8")
+    write_key_table(settings.table, directory / "keys.json")
     environment = {
         **os.environ,
-        **keys,
+        **settings.keys,
         KEYS_FILE: str(directory / "keys.json"),
-        "PYTHONPATH": str(ROOT),
+        ANY_KEY: "1" if settings.any_key else "",
+        GUARDED: "1" if settings.guarded else "",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(settings.modules)]),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it asks the internet for prices
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",  # its access log is counted
     }
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         environment["AWS_BEDROCK_RUNTIME_ENDPOINT"] = endpoint  # LiteLLM ignores AWS_ENDPOINT_URL
+    for name, value in settings.environment.items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
     command = [
         sys.executable, "-m", "gateway.litellm.launcher", "--config", str(rendered),
-        "--host", HOST, "--port", str(config.litellm.port), "--telemetry", "False",
+        "--host", HOST, "--port", str(settings.port), "--telemetry", "False",
     ]  # fmt: skip
     return Child("LiteLLM", command, environment, log, directory)
 
@@ -155,22 +136,32 @@ def _listed(url: str, key: str) -> list[dict[str, Any]]:
     raise ValueError("what it answers is no list")
 
 
-def warm_up(config: Config, keys: Mapping[str, str]) -> int:
-    """Sends a few requests for each AWS profile, so that lazy imports and credentials are not measured later.
+def warm_up(port: int, groups: Iterable[str], key: str, say: Callable[[str], None]) -> int:
+    """Sends a few requests for each AWS identity, so that lazy imports and credentials are not measured later.
 
-    Returns how many. Raises ConfigError when one fails: then nothing else would be answered.
+    Returns how many. An identity that cannot be asked is reported, and only its own deployments cannot work; where none
+    can, nothing would be answered. Raises ConfigError then.
     """
-    groups = warm_up_groups(config)
     pool = ThreadPoolExecutor(WARM_UPS_AT_ONCE)
+    sent, problems = 0, []
     try:
         for group in groups:
-            ask = partial(_ask, config.litellm.port, group, keys[MASTER_KEY])
-            ask()
-            for answered in [pool.submit(ask) for _ in range(WARM_UPS_AT_ONCE)]:
-                answered.result()
+            ask = partial(_ask, port, group, key)
+            try:
+                ask()
+                sent += 1
+                for answered in [pool.submit(ask) for _ in range(WARM_UPS_AT_ONCE)]:
+                    answered.result()
+                    sent += 1
+            except ConfigError as error:
+                problems.append(str(error))
+        if problems and not sent:
+            raise ConfigError(problems[0])
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # whoever is interrupted here ends the gateway, and they with it
-    return len(groups) * (1 + WARM_UPS_AT_ONCE)
+    for problem in problems:
+        say(f"Warning: {problem}")
+    return sent
 
 
 def _ask(port: int, group: str, key: str) -> None:

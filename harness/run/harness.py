@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ class Harness:
         if self._options.json:
             leave_stdout()
         options = self._options
-        self._stack = Stack(Files(Path(options.gateway_config), Path(options.embedded_config)), options.aws)
+        self._stack = Stack(
+            Files(Path(options.gateway_config), Path(options.embedded_config)),
+            options.aws,
+            beside=Path(options.patterns),
+        )
         self._patterns_file = Path(options.patterns)
         self._patterns = load_patterns(self._patterns_file, self._stack.config)
         self._runs = Path(self._options.runs)
@@ -75,15 +80,8 @@ class Harness:
         self._fix_users(may_run, made)
         self._check_runs_folder()
         with_gateway = "gateway" in {tenant.route for tenant in made.values()}
-        self._stack.start(
-            self._runs / "logs",
-            say,
-            keys_of=self._patterns.key_table(),
-            groups=self._patterns.groups_asked(),
-            profiles=self._patterns.profiles(),
-            url=self._options.host,
-            with_gateway=with_gateway,
-        )
+        demand = replace(self._patterns.demand(self._stack.config), with_gateway=with_gateway)
+        self._stack.start(self._runs / "logs", say, demand, url=self._options.host)
         if with_gateway and not self._stack.gateway:
             self._spent_at = spent_at(self._runs, {tenant.model for tenant in made.values() if tenant.limited})
         for user_class in tenant_classes(may_run):

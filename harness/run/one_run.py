@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 import urllib.request
@@ -29,7 +28,8 @@ from analysis.model import (
     RunDeployment,
     RunFetch,
 )
-from gateway.litellm.config import ModelEntry
+from gateway.litellm.config import Config, ModelEntry
+from gateway.litellm.model_id import account_of_arn
 from gateway.stack import Stack
 from harness.arrivals import arrivals, bursts, start_of_burst, waits_s, with_whole_quotas
 from harness.clock import now
@@ -142,7 +142,7 @@ class OneRun:
         self.plan = Plan(
             run_id=self.run_id,
             url=self._stack.url,
-            region=self._stack.config.aws.region_name,
+            region=self._stack.config.region,
             timeout_s=self._options.request_timeout,
             seed=self._patterns.seed,
             run_time_s=None if run_time_s is None else run_time_s - (self.start_at - called_at),
@@ -314,7 +314,7 @@ class OneRun:
             aws=RunAws(
                 profiles=tuple(self._stack.accounts),
                 accounts=self._stack.accounts,
-                region=config.aws.region_name,
+                region=config.region,
                 log_group=config.aws.bedrock_log_group_name,
             ),
             fetch=RunFetch(deadline_s=config.fetch.deadline_s, poll_s=config.fetch.poll_s),
@@ -338,8 +338,8 @@ class OneRun:
                     id=deployment,
                     group=entry.model_name,
                     model_id=entry.bedrock_model_id,
-                    profile=entry.litellm_params.aws_profile_name,
-                    account_id=_account(entry, self._stack.accounts),
+                    profile=entry.profile or (config.profile if entry.is_bedrock else None),
+                    account_id=_account(entry, config, self._stack.accounts),
                     rpm=entry.quota_rpm,
                     tpm=entry.quota_tpm,
                     usd_per_input_token=price_in,
@@ -348,7 +348,7 @@ class OneRun:
                 for deployment, entry in config.deployments()
                 for price_in, price_out in [self._stack.prices.get(deployment, (None, None))]
             ),
-            fallbacks=config.stand_ins(),
+            fallbacks=config.fallbacks(),
             claims=self._claims(),
             notes=tuple(self.notes),
             self_check=self._check,
@@ -367,9 +367,10 @@ class OneRun:
         )
 
 
-def _account(entry: ModelEntry, accounts: Mapping[str, str]) -> str | None:
+def _account(entry: ModelEntry, config: Config, accounts: Mapping[str, str]) -> str | None:
     """Where a deployment is invoked: in the account of its role, else of its profile. None: nobody tells."""
-    if (role := entry.litellm_params.aws_role_name) is None:
-        return accounts.get(entry.litellm_params.aws_profile_name or "")
-    named = re.fullmatch(r"arn:aws[\w-]*:iam::(\d{12}):role/.+", role)
-    return named and named[1]
+    if not entry.is_bedrock:
+        return None
+    if entry.role is None:
+        return accounts.get(entry.profile or config.profile)
+    return account_of_arn(entry.role)

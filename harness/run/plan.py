@@ -47,6 +47,7 @@ class Tenant:
     name: str
     route: str  # gateway or direct
     model: str  # model group, or Bedrock model id on the direct route
+    asked_as: str  # what is sent to the gateway: the group, an alias of it, or a name that its wildcard takes
     profile: str | None  # AWS profile of the direct route
     key: str  # its API key: never written anywhere
     quota_rpm: int | None
@@ -147,19 +148,27 @@ def _tenant(
     except ConfigError as error:
         raise ConfigError(f"{str(error).rstrip('.')}. It is named in {where}.") from None
     route = consumer.route or pattern.route
-    entry = config.groups.get(consumer.model or "", [None])[0]
-    direct_model = entry.bedrock_model_id if entry else consumer.model or config.cris.model_id
-    direct_profile = consumer.profile or (entry.litellm_params.aws_profile_name if entry else None)
+    group = config.group_of(consumer.model) if consumer.model else None
+    entries = config.groups.get(group or "", [])
+    if route == "direct" and consumer.model is None and config.cris is None:
+        raise ConfigError(
+            f"{where}: the direct route needs a model. Give it one, or a section cris with a model_id, in the patterns "
+            "file or beside LiteLLM's own sections."
+        )
+    entry = entries[0] if entries else None
+    direct_model = entry.bedrock_model_id if entry else consumer.model or (config.cris.model_id if config.cris else "")
+    direct_profile = consumer.profile or (entry.profile if entry else None)
     return Tenant(
         pattern=pattern_name,
         name=name,
         route=route,
-        model=direct_model if route == "direct" else consumer.model or "",
+        model=direct_model if route == "direct" else group or "",
+        asked_as=consumer.model or "",
         profile=(direct_profile or config.aws.profile_name) if route == "direct" else None,
         key=keys.get(consumer.key, ""),
         quota_rpm=consumer.quota_rpm,
         quota_tpm=consumer.quota_tpm,
-        limited=route == "gateway" and _limited(consumer, config.groups.get(consumer.model or "", [])),
+        limited=route == "gateway" and _limited(consumer, entries),
         users=consumer.users,
         stream=consumer.stream,
         max_tokens=_range(prompt.max_tokens),

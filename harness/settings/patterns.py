@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, model_validator
 
 from common.fields import Count, Strict, VariableName
 from common.places import CONFIG_DIR
-from common.yaml_file import At, ConfigError, dotted, load, locate, nearest
+from common.yaml_file import At, ConfigError, nearest, read, validate
+from gateway.demand import Demand
 from gateway.keys import MASTER_KEY, KeyUse, Limits, key_table
 from gateway.litellm.config import Config
+from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
 from harness.settings.traffic import Traffic
 
 
@@ -90,6 +91,10 @@ class Patterns(Strict):
 
     seed: int = 1
     prompt: Prompt = Prompt(text="Hi!")
+    aws: AwsSettings | None = None  # these four are read with the gateway's configuration: see gateway.litellm.sections
+    litellm: LiteLlmSettings | None = None
+    cris: CrisSettings | None = None
+    fetch: FetchSettings | None = None
     patterns: Annotated[dict[str, Pattern], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -121,45 +126,38 @@ class Patterns(Strict):
             for name, consumer in pattern.consumers.items()
         )
 
-    def groups_asked(self) -> set[str]:
-        """The model groups that are asked through the gateway."""
-        return {
-            consumer.model
-            for pattern in self.patterns.values()
-            for consumer in pattern.consumers.values()
-            if consumer.model and (consumer.route or pattern.route) == "gateway"
-        }
-
-    def profiles(self) -> dict[str, str]:
-        """Where an AWS profile is named → its name."""
-        return {
-            f"patterns.{name}.consumers.{who}.profile": consumer.profile
-            for name, pattern in self.patterns.items()
-            for who, consumer in pattern.consumers.items()
-            if consumer.profile
-        }
+    def demand(self, config: Config) -> Demand:
+        """What all of its consumers together ask of the gateway and of AWS."""
+        groups, profiles, models = set(), {}, set()
+        for name, pattern in self.patterns.items():
+            for who, consumer in pattern.consumers.items():
+                if (consumer.route or pattern.route) == "gateway":
+                    groups |= {consumer.model} if consumer.model else set()
+                elif consumer.model and not config.entries_of(consumer.model):
+                    models.add(consumer.model)
+                if consumer.profile:
+                    profiles[f"patterns.{name}.consumers.{who}.profile"] = consumer.profile
+        return Demand(self.key_table(), frozenset(groups), profiles, frozenset(models))
 
 
 def load_patterns(path: Path | None, config: Config) -> Patterns:
     """patterns.yaml, its model groups looked up in `config`."""
-    path = path or CONFIG_DIR / "patterns.yaml"
-    patterns = load(path, Patterns)
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    document = read(path or CONFIG_DIR / "patterns.yaml")
+    patterns = validate(document, Patterns)
     for name, pattern in patterns.patterns.items():
         for consumer_name, consumer in pattern.consumers.items():
-            route = consumer.route or pattern.route
-            keys: list[str | int] = ["patterns", name, "consumers", consumer_name]
-            if route == "gateway":
-                problem = None
-                if consumer.model is None:
-                    problem = "has no model: name a model group of config.yaml"
-                elif consumer.model not in config.groups:
-                    keys.append("model")
-                    problem = (
-                        f"is {consumer.model!r}, which is not a model group of config.yaml"
-                        f"{nearest(consumer.model, config.groups)}"
-                    )
-                if problem:
-                    line, written = locate(root, keys)
-                    raise ConfigError(f"{path}:{line}: {dotted(written)}: {problem}")
+            if (consumer.route or pattern.route) != "gateway":
+                continue
+            keys = ["patterns", name, "consumers", consumer_name]
+            if consumer.model is None:
+                problem = "has no model: name a model group of the gateway's configuration"
+            elif config.group_of(consumer.model) is None:
+                keys.append("model")
+                problem = (
+                    f"is {consumer.model!r}, which is not a model group of {config.document.path.name}"
+                    f"{nearest(consumer.model, [*config.groups, *config.aliases])}"
+                )
+            else:
+                continue
+            raise ConfigError(f"{document.where(keys)}: {problem}")
     return patterns

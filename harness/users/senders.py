@@ -61,7 +61,7 @@ class Sender:
     def body(self, messages: list[dict[str, Any]]) -> str:
         """What is asked of the gateway. The run's id goes through it into Bedrock's invocation log."""
         body: dict[str, Any] = {
-            "model": self.tenant.model,
+            "model": self.tenant.asked_as,
             "messages": messages,
             "max_tokens": self.next_max_tokens(),
             "requestMetadata": {"run": self.plan.run_id},
