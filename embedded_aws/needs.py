@@ -166,7 +166,7 @@ class Inhabitants:
         identities.write_profiles(self._directory, self._people, self._settings.regions[0], self._default)
 
     def _whatever_is_needed(self, account_id: str, roles: list[str]) -> dict[str, Any]:
-        """Any model from the Regions that are there, and the log groups; what embedded.yaml names is least privilege."""
+        """Any model, from the Regions that are there, and the log groups."""
         own = [f"arn:aws:bedrock:{region}:{account_id}:" for region in self._regions]
         profiles = [f"{prefix}{kind}/*" for prefix in own for kind in _OWN_MODELS]
         models = [f"arn:aws:bedrock:{region}::foundation-model/*" for region in self._regions]
@@ -193,6 +193,7 @@ class Inhabitants:
         return {"Version": "2012-10-17", "Statement": statements}
 
 
+_ANY_MODEL = "arn:aws:bedrock:*::foundation-model/*"
 _OWN_MODELS = ("inference-profile", "application-inference-profile", "provisioned-model", "custom-model-deployment")
 
 

@@ -145,8 +145,13 @@ def _cohere_whole(reply: Reply) -> Json:
         "text": reply.answer.text,
         "finish_reason": _ended(reply, "COMPLETE", "MAX_TOKENS"),
     }
-    return {"id": reply.request_id, "generations": [generation], "text": reply.answer.text, "generation_id": reply.request_id,
-            "finish_reason": generation["finish_reason"]}  # fmt: skip
+    return {
+        "id": reply.request_id,
+        "generations": [generation],
+        "text": reply.answer.text,
+        "generation_id": reply.request_id,
+        "finish_reason": generation["finish_reason"],
+    }
 
 
 def _cohere_piece(reply: Reply, text: str, last: bool) -> Json:

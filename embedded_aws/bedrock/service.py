@@ -105,7 +105,8 @@ class Bedrock:
     ) -> Response:
         if operation != "InvokeModel":
             raise invalid(
-                "This action doesn't support the model that you provided. Try again with a supported text or chat model."
+                "This action doesn't support the model that you provided. Try again with a supported text or chat "
+                "model."
             )
         embedding = embed(target.foundation_model_id, request.body, request_id)
         metadata = _request_metadata(request, embedding.body, operation)
@@ -173,7 +174,8 @@ def _too_long(target: Target, tokens: int, operation: str) -> AwsError:
         return invalid(f"The model returned the following errors: {text}" if operation.startswith("Converse") else text)
     if model.body == "nova":
         return invalid(
-            "Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try again."
+            "Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try "
+            "again."
         )
     return invalid("Input is too long for requested model.")
 

@@ -94,5 +94,5 @@ def _watch_uvloop() -> None:
                 check(remote_addr[0])
             return await super().create_datagram_endpoint(factory, local_addr, remote_addr, **options)
 
-    uvloop.Loop = Guarded
+    uvloop.Loop = Guarded  # type: ignore[misc]
     uvloop.new_event_loop = Guarded
