@@ -130,7 +130,7 @@ class Inhabitants:
                     "give it that account in embedded.yaml, or use another profile"
                 )
             return own
-        return wanted or dealt_account(profile, self.accounts.values().__contains__)
+        return wanted or dealt_account(profile, set(self.accounts.values()).__contains__)
 
     def _check_model(self, model: str) -> None:
         bare = inference_profiles.bare_id(model)
