@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from embedded_aws.models import table
+
 Body = Literal["claude", "nova", "llama", "mistral", "titan", "cohere", "openai", "converse", "embedding"]
 
 
@@ -50,5 +52,11 @@ FAMILIES = (
 )  # fmt: skip
 
 
+_VERSIONED = re.compile(r".+-v\d+(:\d+)?(:\w+)?")
+
+
 def family_of(model_id: str) -> Family | None:
+    """The family of a model that is in the table, or has a version as Bedrock's ids have; None for any other text."""
+    if model_id not in table.limits() and not _VERSIONED.fullmatch(model_id):
+        return None
     return next((family for family in FAMILIES if family.names.fullmatch(model_id)), None)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from common.places import CONFIG_DIR
-from common.yaml_file import ConfigError, Document, nearest, validate
+from common.yaml_file import ConfigError, Document, validate
 from gateway.litellm import fallback_chains, includes, sections, warnings
 from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
 from gateway.litellm.environment import Resolver
@@ -207,9 +208,9 @@ def _check_model_list(document: Document) -> None:
         return
     if "model_list" in document.content:
         raise ConfigError(f"{document.where(['model_list'])}: is empty: there is nothing to ask. Add a deployment.")
-    likely = nearest("model_list", document.content) if document.content else ""
-    hint = likely if "did you mean" in likely else ""
-    raise ConfigError(f"{document.path}: model_list: is missing{hint}. Without a deployment there is nothing to ask.")
+    for name in get_close_matches("model_list", [str(name) for name in document.content], 1):
+        raise ConfigError(f"{document.where([name])}: is this meant to be model_list? There is none.")
+    raise ConfigError(f"{document.path}: model_list: is missing. Without a deployment there is nothing to ask.")
 
 
 def _entries(document: Document, resolver: Resolver) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from gateway.litellm.model_id import BEDROCK, ModelName, parse
-from gateway.litellm.numbers import Real, Whole
+from gateway.litellm.numbers import Real, Whole, whole
 
 # What is read of litellm_params: `os.environ/NAME` is resolved there, and a name close to one of these is reported.
 READ = frozenset(
@@ -44,7 +44,7 @@ class LiteLlmParams(_Open):
     rpm: Whole | None = None
     tpm: Whole | None = None
     weight: Real | None = None
-    order: Whole | None = None
+    order: Annotated[int, BeforeValidator(whole)] | None = None
 
 
 class ModelInfo(_Open):

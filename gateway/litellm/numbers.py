@@ -36,5 +36,5 @@ def real(value: Any) -> Any:
     raise ValueError(f"must be a number, not {value!r}")
 
 
-Whole = Annotated[int, BeforeValidator(whole), Field(ge=0)]
+Whole = Annotated[int, BeforeValidator(whole), Field(ge=1)]
 Real = Annotated[float, BeforeValidator(real), Field(ge=0)]

@@ -161,7 +161,7 @@ MORE = "answer_tokens:"  # where another section can go in before
     ("old", "new", "told"),
     [
         ("us-east-1", "us-east-9", "settings.yaml:2: regions: 'us-east-9' is not a commercial AWS Region"),
-        ("body: nova", "body: titan", "settings.yaml:4: models.amazon.nova-lite-v1:0.body"),
+        ("body: nova", "body: tiger", "settings.yaml:4: models.amazon.nova-lite-v1:0.body"),
         ("max_output_tokens: 100", "max_output_tokens: 0", "models.amazon.nova-lite-v1:0.max_output_tokens"),
         ('"111111111111"', "111111111111", "accounts[0].id"),
         ('"111111111111"', '"11111"', "accounts[0].id"),

@@ -12,7 +12,8 @@ from common.yaml_file import ConfigError
 from gateway.aws import environment_of
 from gateway.keys import MASTER_KEY
 from gateway.litellm.config import load_config
-from gateway.litellm.process import answers, check_accepts, litellm_config, prices, warm_up, warm_up_groups
+from gateway.litellm.process import answers, check_accepts, prices, warm_up
+from gateway.litellm.rendering import litellm_file, warm_up_groups, with_warm_ups
 
 FILE = CONFIG_DIR / "config.yaml"
 
@@ -21,7 +22,8 @@ def rendered(tmp_path, **sections):
     content = yaml.safe_load(FILE.read_text()) | sections
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(content))
-    return litellm_config(load_config(path), content)
+    config = load_config(path)
+    return with_warm_ups(litellm_file(config), config)
 
 
 def test_our_sections_are_left_out_and_litellms_are_kept(tmp_path):
@@ -63,10 +65,11 @@ def test_the_users_general_settings_win(tmp_path):
     assert "master_key" in made["general_settings"]
 
 
-def test_warming_up_takes_from_no_deployments_quota():
-    groups = warm_up_groups(load_config())
-    assert groups.keys() == {"warm-up-account-one", "warm-up-account-two"}
-    assert all("rpm" not in params and "tpm" not in params for params in groups.values())
+def test_warming_up_takes_from_no_deployments_quota(tmp_path):
+    assert warm_up_groups(load_config()).keys() == {"warm-up-account-one", "warm-up-account-two"}
+    added = [entry for entry in rendered(tmp_path)["model_list"] if entry["model_name"].startswith("warm-up-")]
+    assert len(added) == 2
+    assert all("rpm" not in entry["litellm_params"] for entry in added)
 
 
 class SomethingElse(http.server.BaseHTTPRequestHandler):
@@ -167,7 +170,7 @@ def test_what_does_not_speak_http_is_no_gateway_that_can_be_used(no_http):
     with pytest.raises(ConfigError, match="does not list its models"):
         check_accepts(no_http, {MASTER_KEY: "sk-secret"}, ["shared"])
     with pytest.raises(ConfigError, match="LiteLLM did not answer"):
-        warm_up(at_port_of(no_http), {MASTER_KEY: "sk-secret"})
+        warmed_up(no_http)
 
 
 @pytest.mark.parametrize(
@@ -188,19 +191,36 @@ def test_a_gateway_with_all_models_is_accepted(serve):
     check_accepts(serve(200, b'{"data": [{"id": "shared"}, {"id": "more"}]}'), {MASTER_KEY: "sk-x"}, ["shared"])
 
 
-def at_port_of(url):
-    config = load_config()
-    port = int(url.rsplit(":", 1)[1])
-    return config.model_copy(update={"litellm": config.litellm.model_copy(update={"port": port})})
+def warmed_up(url, groups=("one", "two")):
+    said = []
+    return warm_up(int(url.rsplit(":", 1)[1]), groups, "sk-secret", said.append), said
 
 
 def test_a_spent_quota_is_no_reason_not_to_start(serve):
-    assert warm_up(at_port_of(serve(429, b"{}")), {MASTER_KEY: "sk-x"}) == 10
+    assert warmed_up(serve(429, b"{}")) == (10, [])
 
 
 def test_a_gateway_that_cannot_reach_its_models_is_told_before_anything_is_measured(serve):
     with pytest.raises(ConfigError) as caught:
-        warm_up(at_port_of(serve(403, b'{"error": "AccessDeniedException"}')), {MASTER_KEY: "sk-secret"})
-    assert "Warming up warm-up-account-one: LiteLLM answered 403" in str(caught.value)
+        warmed_up(serve(403, b'{"error": "AccessDeniedException"}'))
+    assert "Warming up one: LiteLLM answered 403" in str(caught.value)
     assert "AccessDeniedException" in str(caught.value)
     assert "sk-secret" not in str(caught.value)
+
+
+def test_one_identity_that_cannot_be_asked_is_reported_and_the_others_go_on(serve):
+    """The server refuses the group whose name is in its answer's way: here every second request."""
+    url = serve(200, b"{}")
+    handler = SomethingElse.__subclasses__()[-1]
+    plain = handler.do_POST
+
+    def refuse_two(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer = (403, b"no") if b'"two"' in body else (200, b"{}")
+        self.do_GET()
+
+    handler.do_POST = refuse_two
+    try:
+        assert warmed_up(url) == (5, ["Warning: Warming up two: LiteLLM answered 403: no"])
+    finally:
+        handler.do_POST = plain
