@@ -7,7 +7,7 @@ inference profiles. Models need no entry: any that Bedrock has is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -81,6 +81,7 @@ class Inhabitants:
         self._log_groups = dict.fromkeys([settings.invocation_logging.log_group])
         self._role_ids: dict[str, str] = {}
         self._trusted = {identities.role_arn(role.account, role.name): [role.trusted] for role in settings.roles}
+        self._models: dict[str, None] = {}  # those that are needed
         self._default: str | None = None
         self._settle()
 
@@ -112,6 +113,7 @@ class Inhabitants:
             self._trusted[arn] = list(dict.fromkeys([*self._trusted.get(arn, []), *self._people]))
         for arn, base in stands_for.items():
             self._world.add_application_profile(arn, base)
+        self._models |= dict.fromkeys(needs.models)
         self._regions |= dict.fromkeys(needs.regions)
         self._log_groups |= dict.fromkeys(needs.log_groups)
         if needs.log_groups:
@@ -142,15 +144,13 @@ class Inhabitants:
 
     def _settle(self) -> None:
         """Everybody's policies as they are now, the roles, and the files that SDKs read."""
-        uses = list(identities.uses(self._settings))
-        log_group = self._settings.invocation_logging.log_group
+        uses = [*identities.uses(self._settings), *self._needed_uses()]
+        log_group = self._world.log_group
         for profile, person in self._people.items():
             assumed = [arn for arn, trusted in self._trusted.items() if profile in trusted]
             account_id = person.credential.account_id
             least = least_privilege.policy(account_id=account_id, log_group=log_group, uses=uses, role_arns=assumed)
-            self._credentials.add_person(
-                person, (Policy.parse(least), Policy.parse(self._whatever_is_needed(account_id, assumed)))
-            )
+            self._credentials.add_person(person, self._policies(account_id, least))
         for arn, trusted in self._trusted.items():
             account_id = arn.split(":")[4]
             principals = [self._people[name].credential.principal_arn for name in trusted]
@@ -160,13 +160,29 @@ class Inhabitants:
                     arn=arn,
                     role_id=self._role_ids.setdefault(arn, identities.role_id(self._rng)),
                     trust=Policy.parse_trust(_trust(principals)),
-                    policies=(Policy.parse(least), Policy.parse(self._whatever_is_needed(account_id, []))),
+                    policies=self._policies(account_id, least),
                 )
             )
         identities.write_profiles(self._directory, self._people, self._settings.regions[0], self._default)
 
-    def _whatever_is_needed(self, account_id: str, roles: list[str]) -> dict[str, Any]:
-        """Any model, from the Regions that are there, and the log groups."""
+    def _needed_uses(self) -> Iterator[tuple[str, str]]:
+        """(source Region, model or profile) of what is needed, as far as a least policy can name it."""
+        for region in self._regions:
+            for model in self._models:
+                profile = inference_profiles.find(model)
+                if profile and region in profile.destinations:
+                    yield region, profile.id
+                elif not profile and not inference_profiles.is_profile_id(model) and not model.startswith("arn:"):
+                    yield region, model
+
+    def _policies(self, account_id: str, least: Mapping[str, Any]) -> tuple[Policy, ...]:
+        """What a principal of the account may do: the least, and any model besides unless the settings say no."""
+        if self._settings.least_privilege:
+            return (Policy.parse(least),)
+        return (Policy.parse(least), Policy.parse(self._any_model(account_id)))
+
+    def _any_model(self, account_id: str) -> dict[str, Any]:
+        """A policy for every model from the Regions that are there, and for the log groups."""
         own = [f"arn:aws:bedrock:{region}:{account_id}:" for region in self._regions]
         profiles = [f"{prefix}{kind}/*" for prefix in own for kind in _OWN_MODELS]
         models = [f"arn:aws:bedrock:{region}::foundation-model/*" for region in self._regions]
@@ -178,22 +194,17 @@ class Inhabitants:
         ]
         invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
         through = {"ArnLike": {"bedrock:InferenceProfileArn": [f"{prefix}inference-profile/*" for prefix in own]}}
-        statements = [
-            {"Effect": "Allow", "Action": invoke, "Resource": [*profiles, *models]},
-            {
-                "Effect": "Allow",
-                "Action": invoke,
-                "Resource": "arn:aws:bedrock:*::foundation-model/*",
-                "Condition": through,
-            },
-            {"Effect": "Allow", "Action": "logs:StartQuery", "Resource": groups},
-        ]
-        if roles:
-            statements.append({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles})
-        return {"Version": "2012-10-17", "Statement": statements}
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": invoke, "Resource": [*profiles, *models]},
+                {"Effect": "Allow", "Action": invoke, "Resource": _EVERY_MODEL, "Condition": through},
+                {"Effect": "Allow", "Action": "logs:StartQuery", "Resource": groups},
+            ],
+        }
 
 
-_ANY_MODEL = "arn:aws:bedrock:*::foundation-model/*"
+_EVERY_MODEL = "arn:aws:bedrock:*::foundation-model/*"
 _OWN_MODELS = ("inference-profile", "application-inference-profile", "provisioned-model", "custom-model-deployment")
 
 

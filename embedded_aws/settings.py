@@ -156,6 +156,7 @@ class Embedded(Strict):
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     regions: Annotated[list[str], Field(min_length=1)]  # where the accounts may call; the first is their default
     models: dict[str, Model] = Field(default_factory=dict)
+    least_privilege: bool = False  # true: accounts may call the models that are named here or needed, and no other
     accounts: Annotated[list[Account], Field(min_length=1)]
     account_template: AccountTemplate = AccountTemplate()
     roles: list[Role] = Field(default_factory=list)

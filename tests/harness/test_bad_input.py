@@ -49,11 +49,6 @@ def unknown_key(here):
     here.change("config", fetch={"deadlin_s": 5})
 
 
-@case(says=["config.yaml:", "router_settings.num_retrys", "did you mean 'num_retries'?"])
-def unknown_router_setting(here):
-    here.change("config", router_settings={"num_retrys": 5})
-
-
 @case(says=["config.yaml:", "litellm.port: input should be a valid integer, not 'many'"])
 def wrong_type(here):
     here.change("config", litellm={"port": "many"})
@@ -64,23 +59,14 @@ def rpm_of_0(here):
     replaced(here, "config", "rpm: 3", "rpm: 0")
 
 
-@case(says=["config.yaml:", "router_settings.fallbacks[0]", "'fallback-secnd'", "did you mean 'fallback-secondary'?"])
-def fallback_to_nowhere(here):
-    replaced(
-        here, "config", "  - fallback-primary:\n    - fallback-secondary", "  - fallback-primary: [fallback-secnd]"
-    )
-
-
 @case(says=["patterns.yaml:", "consumers.fallback.model: is 'primary', which is not a model group of config.yaml"])
 def consumer_of_nothing(here):
     replaced(here, "patterns", "model: fallback-primary", "model: primary")
 
 
-@case(
-    locustfile="cris", says=["aws.secondary_profile_name", "'account-too' does not exist", "account-one, account-two"]
-)
+@case("--aws", "live", locustfile="cris", says=["aws.profile_name", "'account-one' does not exist (there is: none)"])
 def missing_profile(here):
-    here.change("config", aws=here.read("config")["aws"] | {"secondary_profile_name": "account-too"})
+    """On the real AWS; on the embedded one every profile exists that is named."""
 
 
 @case("-f", "{folder}/lost.py", says=["User class Lost has no `consumer`. Name the one of the patterns file"])
@@ -89,11 +75,6 @@ def user_class_without_a_consumer(here):
         "from locust import task\nfrom harness import GatewayUser\n\n\n"
         "class Lost(GatewayUser):\n    @task\n    def chat(self):\n        self.ask()\n"
     )
-
-
-@case(says=["patterns.cris.consumers.cris.profile: the AWS profile 'account-none' does not exist"], locustfile="cris")
-def missing_profile_of_a_direct_consumer(here):
-    here.change_consumer("cris", "cris", profile="account-none")
 
 
 @case(says=["litellm.port: port", "in use by something that is not a LiteLLM proxy", "set another port"])

@@ -42,6 +42,7 @@ def settings():
     written = yaml.safe_load((CONFIG_DIR / "embedded.yaml").read_text())
     written["accounts"] = [{"id": account_id, "profile": profile} for profile, account_id in ACCOUNTS.items()]
     written["roles"] = [{"account": ROLE_ACCOUNT, "name": profile, "trusted": profile} for profile in ACCOUNTS]
+    written["least_privilege"] = True
     written["latency"] = {"first_token_ms": {"median": 1, "p99": 2}, "per_token_ms": 0}
     written["models"] = {
         name: {key: value for key, value in model.items() if key != "latency"}
