@@ -28,6 +28,7 @@ from embedded_aws.logs.journal import Journal
 from embedded_aws.logs.service import Logs, LogsSettings
 from embedded_aws.needs import Inhabitants
 from embedded_aws.pacing import Lateness
+from embedded_aws.providers.service import Providers
 from embedded_aws.server import EmbeddedAws, Protocol, Server, listen
 from embedded_aws.settings import Embedded
 from embedded_aws.sts import Sts
@@ -105,8 +106,11 @@ def build(
     logs = Logs(journal, [settings.invocation_logging.log_group], clock, log_settings)
     bedrock, sts = Bedrock(world), Sts(credentials, (), clock, SystemRandom())
     inhabitants = Inhabitants(settings, directory, (world, credentials, sts, logs), SystemRandom())
-    admin = Admin(environment, inhabitants, world, lateness, journal.stats)
-    app = EmbeddedAws(world, credentials, (bedrock, sts, logs), admin, lateness)
+    others = Providers(world)
+    admin = Admin(
+        environment, inhabitants, world, lateness, {"journal/stats": journal.stats, "providers": others.calls}
+    )
+    app = EmbeddedAws(world, credentials, (bedrock, sts, logs), others, admin, lateness)
     config = uvicorn.Config(
         app,
         http=Protocol,

@@ -27,14 +27,14 @@ class Admin:
         inhabitants: Inhabitants,
         world: World,
         lateness: Lateness,
-        journal_stats: Callable[[], Mapping[str, Any]],
+        counts: Mapping[str, Callable[[], Mapping[str, Any]]],  # what else is counted, by its path
     ) -> None:
         self._environment = environment
         self._inhabitants = inhabitants
         self._world = world
         self._board = world.faults
         self._lateness = lateness
-        self._journal_stats = journal_stats
+        self._counts = counts
 
     def handle(self, request: Request) -> Response:
         match request.method, request.path.removeprefix(PREFIX):
@@ -53,9 +53,9 @@ class Admin:
             case "DELETE", "pacing":
                 self._lateness.reset()
                 return _json(self._lateness.summary())
-            case "GET", "journal/stats":
-                return _json(self._journal_stats())
-        return _problem(404, "there is: health, needs, faults, pacing, journal/stats")
+            case "GET", name if name in self._counts:
+                return _json(self._counts[name]())
+        return _problem(404, "there is: health, needs, faults, pacing, journal/stats, providers")
 
     def _who(self) -> dict[str, Any]:
         return {"environment": self._environment, "accounts": self._inhabitants.accounts}

@@ -81,6 +81,7 @@ class Call:
     region: str
     model: str = ""
     foundation_model: str = ""
+    provider: str = ""  # "": AWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,15 @@ class Fault(Strict):
     account: str | None = None
     model: str | None = None
     region: str | None = None
+    provider: Literal["openai", "azure", "anthropic"] | None = None  # absent: AWS
     share: Share = 1.0
     start_s: Seconds = 0.0
     duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def concerns(self, call: Call) -> bool:
         return (
-            (self.account is None or self.account == call.account_id)
+            (self.provider or "") == call.provider
+            and (self.account is None or self.account == call.account_id)
             and (self.region is None or self.region == call.region)
             and (self.model is None or self.model in (call.model, call.foundation_model))
         )

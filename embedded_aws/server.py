@@ -26,6 +26,7 @@ from embedded_aws.bedrock import service as bedrock
 from embedded_aws.faults import Call, ConnectionIsReset, CredentialsExpired, Fault
 from embedded_aws.logs.service import Logs
 from embedded_aws.pacing import Lateness, Player
+from embedded_aws.providers import service as providers
 from embedded_aws.wire import AwsError, Caller, Request, Response
 from embedded_aws.world import World
 
@@ -45,12 +46,14 @@ class EmbeddedAws:
         world: World,
         credentials: Credentials,
         services: tuple[bedrock.Bedrock, sts.Sts, Logs],
+        others: providers.Providers,
         admin: Admin,
         lateness: Lateness,
     ) -> None:
         self._world = world
         self._credentials = credentials
         self._bedrock, self._sts, self._logs = services
+        self._providers = others
         self._admin = admin
         self._lateness = lateness
         self._region = world.settings.regions[0]
@@ -62,6 +65,8 @@ class EmbeddedAws:
         try:
             if request.path.startswith(admin_api.PREFIX):
                 response = self._admin_response(scope, request)
+            elif request.path.startswith(providers.PREFIX):
+                response = await self._providers.handle(request)
             else:
                 response = await self._respond(request)
             await self._send(scope, send, response)

@@ -149,6 +149,16 @@ class Role(Strict):
     trusted: str  # the profile of the account whose principal is trusted
 
 
+class Provider(Strict):
+    """Another provider than AWS: what each of its models may have, and how much a request may hold."""
+
+    rpm: Count | None = None
+    tpm: Count | None = None
+    max_input_tokens: Count = 128_000
+    models: list[str] = Field(default_factory=lambda: ["gpt-4o", "gpt-4o-mini"])  # that it lists; it answers for any
+    latency: Latency | None = None
+
+
 class Embedded(Strict):
     """The whole of embedded.yaml. Sections are checked against those above them."""
 
@@ -168,6 +178,7 @@ class Embedded(Strict):
     destinations: dict[str, Destination] = Field(default_factory=dict)
     invocation_logging: InvocationLogging = InvocationLogging()
     log_queries: LogQueries = LogQueries()
+    providers: dict[Literal["openai", "azure", "anthropic"], Provider] = Field(default_factory=dict)
     faults: list[AnyFault] = Field(default_factory=list)
 
     @field_validator("regions", "destinations")
@@ -234,7 +245,7 @@ def check_fault(fault: Fault, account_ids: Collection[str], models: Mapping[str,
     """ValueError for a fault that could never strike, because what it names does not exist."""
     if fault.account is not None:
         _check_known("account", fault.account, account_ids)
-    if fault.model is not None:
+    if fault.model is not None and fault.provider is None:
         check_target(fault.model, models)
     if fault.region is not None:
         _region(fault.region)

@@ -19,7 +19,7 @@ from embedded_aws.faults import Call, ConnectionIsReset, Fault, FaultBoard, Pace
 from embedded_aws.models import catalogue
 from embedded_aws.models.catalogue import KnownModel
 from embedded_aws.quotas import MINUTE_S, WINDOWS, Limits, Meter, QuotaExceeded, Reservation, Window
-from embedded_aws.settings import Account, Embedded, Latency, Length, check_fault
+from embedded_aws.settings import Account, Embedded, Latency, Length, Provider, check_fault
 from embedded_aws.wire import AwsError, Caller
 
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
@@ -105,6 +105,7 @@ class World:
         self._accounts: dict[str, Account] = {account.id: account for account in settings.all_accounts()}
         self._application_profiles: dict[str, str] = {}  # ARN → the model or profile that it stands for
         self.log_group = settings.invocation_logging.log_group
+        self._paces: dict[tuple[str, str], Random] = {}  # of other providers' models
         self._counters: dict[tuple[str, str, str], _Counter] = {}
         self._capacities: dict[str, Window] = {
             region: WINDOWS[settings.quota_window](destination.capacity_rpm, MINUTE_S)
@@ -170,6 +171,15 @@ class World:
             if error := fault.refuse_caller():
                 raise error
         return faults
+
+    def provider(self, name: str) -> Provider:
+        """What embedded.yaml says of another provider than AWS."""
+        return {str(key): provider for key, provider in self.settings.providers.items()}.get(name, Provider())
+
+    def pace_of(self, provider: str, model: str) -> Pace:
+        """How fast another provider's model answers this time."""
+        rng = self._paces.setdefault((provider, model), Random(f"{self.settings.seed}/{provider}/{model}"))
+        return _draw(self.provider(provider).latency or self.settings.latency, rng)
 
     # --- an invocation ------------------------------------------------------------------------------------------
 
