@@ -23,7 +23,7 @@ from embedded_aws.auth.credentials import Credential, Credentials
 from embedded_aws.auth.iam import authorize
 from embedded_aws.auth.sigv4 import authenticate
 from embedded_aws.bedrock import service as bedrock
-from embedded_aws.faults import Call, ConnectionIsReset, CredentialsExpired, Fault
+from embedded_aws.faults import Call, ConnectionIsReset, Fault
 from embedded_aws.logs.service import Logs
 from embedded_aws.pacing import Lateness, Player
 from embedded_aws.providers import service as providers
@@ -121,12 +121,10 @@ class EmbeddedAws:
         active = self._world.faults.active(now)
         if active is self._faults_seen:
             return
-        for fault in self._faults_seen:
-            if isinstance(fault, CredentialsExpired):
-                self._credentials.expire(fault.account, None)
-        for fault in active:
-            if isinstance(fault, CredentialsExpired):
-                self._credentials.expire(fault.account, now)
+        for faults, at in ((self._faults_seen, None), (active, now)):
+            for fault in faults:
+                if (account := fault.expires_credentials_of()) is not None:
+                    self._credentials.expire(account, at)
         self._faults_seen = active
 
 

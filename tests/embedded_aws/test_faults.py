@@ -6,7 +6,9 @@ from random import Random
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from embedded_aws.faults import AnyFault, Call, Fault, FaultBoard, Pace, Throttle
+from common.places import ROOT
+from embedded_aws.faults import KINDS, AnyFault, Call, Fault, FaultBoard, Pace, table
+from embedded_aws.faults.throttling import Throttle
 
 PARSE = TypeAdapter(AnyFault).validate_python
 CALL = Call("111111111111", "us-east-1", "us.anthropic.claude-sonnet-4-6", "anthropic.claude-sonnet-4-6")
@@ -153,3 +155,9 @@ def test_what_each_fault_changes():
 def test_faults_that_make_no_sense_are_refused(fault):
     with pytest.raises(ValidationError):
         PARSE(fault)
+
+
+def test_the_documentation_lists_every_kind():
+    page = (ROOT / "docs" / "embedded-aws.md").read_text(encoding="utf-8")
+    assert table() in page
+    assert set(KINDS) >= {"none", "throttle", "region_down", "stream_cut", "lost_logs"}
