@@ -86,10 +86,10 @@ def asked(traffic: str) -> Iterator[tuple[list[float], int]]:
     price_list = json.loads(Path(spec.origin).with_name("model_prices_and_context_window_backup.json").read_text())
     config = load_config()
     patterns = load_patterns(None, config)
-    stand_ins = config.stand_ins()
+    fallbacks = config.fallbacks()
     for pattern in patterns.patterns.values():
         for consumer in pattern.consumers.values():
-            groups = [consumer.model, *stand_ins.get(consumer.model, ())] if consumer.model else []
+            groups = [consumer.model, *fallbacks.get(consumer.model, ())] if consumer.model else []
             models = [entry.bedrock_model_id for group in groups for entry in config.groups[group]]
             tokens = (consumer.prompt or patterns.prompt).max_tokens
             prices = [price_list[model] for model in models or [config.cris.model_id]]
