@@ -13,6 +13,7 @@ from common.interruption import Interrupted, interruptible
 from common.places import CONFIG_DIR
 from common.process import ChildError
 from common.yaml_file import ConfigError
+from gateway.adopt.command import command as adopt
 from gateway.demand import Demand
 from gateway.keys import MASTER_KEY, read_key_table
 from gateway.stack import Files, Stack
@@ -74,6 +75,8 @@ def _keys(stack: Stack) -> str:
         return "it takes any key, as LiteLLM does where none is configured"
     return f"its master key is {MASTER_KEY} in the environment or .env"
 
+
+main.add_command(adopt)
 
 if __name__ == "__main__":
     main()

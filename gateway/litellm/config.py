@@ -158,10 +158,10 @@ class Config:
         """What is probably a typing error, each with file, line and key."""
         return [
             *warnings.typing_errors(self.document),
-            *warnings.unknown_groups(self.document, self._named_groups(), self.group_of),
+            *warnings.unknown_groups(self.document, self.named_groups(), self.group_of),
         ]
 
-    def _named_groups(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    def named_groups(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where fallbacks and aliases name model groups, and which."""
         for section, of in (("router_settings", self.router_settings), ("litellm_settings", self.litellm_settings)):
             for name in (*fallback_chains.KINDS.values(), "default_fallbacks"):
