@@ -30,7 +30,9 @@ def adopt(config: Config) -> Adopted:
         *warnings.typing_errors(config.document),
         *(finding.sentence(config.document) for finding in findings.of(survey)),
     )
-    return Adopted(render(draft, found), found)
+    here = f"{config.document.path}:"
+    short = [f"line {one.removeprefix(here)}" if one.startswith(here) else one for one in found]
+    return Adopted(render(draft, short), found)
 
 
 def patterns_text(config: Config) -> str:
@@ -47,10 +49,12 @@ def _draft(survey: Survey) -> Draft:
         overflow.propose(draft, kind)
     isolation.propose(draft, sets)
     if not draft.proposals:
-        whys = "; ".join(f"{name}: {why}" for name, why in survey.not_askable.items())
+        overflow.propose_answers(draft)
+    if not draft.proposals:
+        whys = [f"{name}: {why}." for name, why in survey.not_askable.items()] or draft.missing
         raise ConfigError(
-            f"{survey.config.document.where(['model_list'])}: no model group can be asked ({whys}). Add a deployment "
-            "of one chat model."
+            f"{survey.config.document.where(['model_list'])}: nothing in it can be tested. Add a deployment of one "
+            f"chat model. {' '.join(whys)}"
         )
     _say_who_is_left(draft)
     return draft

@@ -34,9 +34,15 @@ class Draft:
         self.demo = Budget(capacities)
         self.sustained = Budget(capacities, _SUSTAINED_SHARE)
 
+    @property
+    def most(self) -> int:
+        """Requests of one consumer within a quota window; counts by the clock's minute allow a burst only."""
+        return sizes.MOST_IN_A_WINDOW if self.survey.exact else sizes.MOST_AT_ONCE
+
     def at_once(self, requests: int) -> Traffic:
         """A burst, as long as those of all consumers together are not too many; then spread over some seconds."""
-        if self.together + requests > _MOST_TOGETHER and requests <= sizes.MOST_AT_ONCE:
+        crowded = self.together + requests > _MOST_TOGETHER
+        if crowded and requests <= sizes.MOST_AT_ONCE and self.survey.exact:
             return sizes.steady(requests / _SPREAD_S, _SPREAD_S)
         self.together += requests
         return sizes.at_once(requests)

@@ -40,12 +40,12 @@ class Budget:
             number -= min(left, number)
 
 
-def over(quota: int, room: int | None, least: int) -> int | None:
+def over(quota: int, room: int | None, least: int, most: int) -> int | None:
     """Requests in one window that surely exceed a quota, with `room` for those that do. None: no number does."""
     wanted = max(least, quota + max(2, quota // 4))
     if room is not None:
         wanted = min(wanted, quota + room)
-    return wanted if quota < wanted <= MOST_IN_A_WINDOW else None
+    return wanted if quota < wanted <= most else None
 
 
 def at_once(requests: int, note: str = "") -> Traffic:
@@ -53,15 +53,14 @@ def at_once(requests: int, note: str = "") -> Traffic:
     if requests <= MOST_AT_ONCE:
         return Traffic({"kind": "burst", "requests": requests}, note)
     rate = math.ceil(requests / _WITHIN_S * 10) / 10
-    return Traffic({"kind": "constant", "rate_per_s": rate, "duration_s": _WITHIN_S}, note)
+    duration_s = math.ceil(requests / rate * 1000) / 1000
+    return Traffic({"kind": "constant", "rate_per_s": rate, "duration_s": _short(duration_s)}, note)
 
 
 def again(requests: int, note: str = "") -> Traffic:
-    """The same in three windows, one after another."""
+    """The same burst in three windows, one after another; what is no burst, once."""
     once = at_once(requests, note)
-    if once.fields["kind"] == "burst":
-        return Traffic({**once.fields, "repeat": 3}, note)
-    return Traffic({**once.fields, "duration_s": _SUSTAINED_S}, note)
+    return Traffic({**once.fields, "repeat": 3}, note) if once.fields["kind"] == "burst" else once
 
 
 def steady(rate_per_s: float, duration_s: float = _SUSTAINED_S, start_s: float = 0.0, note: str = "") -> Traffic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from gateway.litellm.model_id import account_of_arn
 
 TOKENS_PER_REQUEST = 100  # at most, of the prompt and answer that the patterns ask for
 ENFORCING = "enforce_model_rate_limits"
-USAGE_V2 = "usage-based-routing-v2"
+USAGE = "usage-based-routing"  # and -v2
 _NO_CHAT = ("embed", "rerank", "stability", "image", "canvas", "reel", "sonic", "whisper", "tts-", "dall-e")
 
 
@@ -33,8 +33,10 @@ class Group:
     entries: tuple[ModelEntry, ...]
     fallbacks: tuple[str, ...]  # groups that can answer for it, in order
     is_fallback: bool
-    capacity: int | None  # requests a minute that it surely takes; None: nothing in the file limits it
-    fillable: bool  # whether its requests a minute, and nothing else, decide when it is full
+    quota: int | None  # requests a minute of all its deployments; None: nothing in the file limits it
+    capacity: int | None  # those that it surely takes, whichever deployment each is given to
+    counted: bool  # whether its requests a minute, and nothing else, decide when it is full
+    fillable: bool  # whether, besides, it surely takes all that its quota allows before it turns anything away
     account: Account | None  # of all its deployments; None: several, or none
 
     @property
@@ -69,8 +71,10 @@ class Survey:
                 entries=tuple(entries),
                 fallbacks=chains[name],
                 is_fallback=name in taking_over,
-                capacity=self.capacity(entries),
-                fillable=self._fillable(entries),
+                quota=self._together(entries, sum),
+                capacity=self._together(entries, sum if self.exact else min),
+                counted=self._counted(entries),
+                fillable=self._counted(entries) and (self.exact or (self.by_choice and len(entries) == 1)),
                 account=self._account(entries),
             )
             for name, entries in self._askable.items()
@@ -85,42 +89,43 @@ class Survey:
     def exact(self) -> bool:
         """Whether a full deployment is passed over for one with room.
 
-        Else it is noticed only after the choice, so a request may be turned away although another had room; and such
-        counts begin with the minute of the clock. Source: LiteLLM 1.106.2, `Router._pre_call_checks`,
-        `ModelRateLimitingCheck` and `LowestTPMLoggingHandler_v2`.
+        Else it is noticed only after the choice, so a request may be turned away although another had room, and counts
+        begin with the minute of the clock. Source: LiteLLM 1.106.2, `Router._pre_call_checks`,
+        `ModelRateLimitingCheck` and `LowestTPMLoggingHandler_v2`; tried with bursts of 10 on one and two deployments.
         """
         by_checks = _true(self.config.router_settings.get("enable_pre_call_checks"))
-        return by_checks and not self.checks_choice
+        return by_checks and not self.enforces and not self.by_usage
 
     @cached_property
-    def checks_choice(self) -> bool:
-        """Whether limits, those of tokens too, are checked on the deployment that was chosen."""
-        return self.enforces_shared or self.config.routing_strategy == USAGE_V2
+    def by_choice(self) -> bool:
+        """Whether the limit is checked, exactly, on the deployment that was chosen."""
+        return self.enforces and not self.by_usage
 
     @cached_property
-    def enforces_shared(self) -> bool:
+    def enforces(self) -> bool:
         checks = self.config.router_settings.get("optional_pre_call_checks")
         return isinstance(checks, list) and ENFORCING in checks
 
-    def capacity(self, entries: Iterable[ModelEntry]) -> int | None:
-        """Requests a minute that these deployments together surely take; None: one of them has no limit."""
+    @cached_property
+    def by_usage(self) -> bool:
+        """Whether usage decides who is asked; such counts may be off by some when requests come at once."""
+        return self.config.routing_strategy.startswith(USAGE)
+
+    def _together(self, entries: Iterable[ModelEntry], of: Callable[[Iterable[int]], int]) -> int | None:
+        """The limits of all deployments made one; None: one of them has none."""
         if not self.config.limits_enforced:
             return None
         limits = [self._limit(entry) for entry in entries]
         known = [limit for limit in limits if limit is not None]
-        return sum(known) if len(known) == len(limits) else None
-
-    @property
-    def _counts_tokens(self) -> bool:
-        return self.checks_choice or self.config.routing_strategy.startswith("usage-based")
+        return of(known) if len(known) == len(limits) else None
 
     def _limit(self, entry: ModelEntry) -> int | None:
         limits = [] if entry.quota_rpm is None else [entry.quota_rpm]
-        if self._counts_tokens and entry.quota_tpm is not None:
+        if (self.enforces or self.by_usage) and entry.quota_tpm is not None:
             limits.append(entry.quota_tpm // TOKENS_PER_REQUEST)
         return min(limits, default=None)
 
-    def _fillable(self, entries: Iterable[ModelEntry]) -> bool:
+    def _counted(self, entries: Iterable[ModelEntry]) -> bool:
         return self.config.limits_enforced and all(
             entry.quota_rpm and self._limit(entry) == entry.quota_rpm for entry in entries
         )

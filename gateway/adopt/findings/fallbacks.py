@@ -66,11 +66,11 @@ def to_no_chat(survey: Survey) -> Iterator[Finding]:
 def too_small(survey: Survey) -> Iterator[Finding]:
     """Fallbacks that together have less quota than the group for which they take over."""
     for group in survey.groups.values():
-        limits = [survey.groups[name].capacity for name in group.fallbacks]
+        limits = [survey.groups[name].quota for name in group.fallbacks]
         known = [limit for limit in limits if limit is not None]
-        if group.capacity is None or not limits or len(known) < len(limits) or sum(known) >= group.capacity:
+        if group.quota is None or not limits or len(known) < len(limits) or sum(known) >= group.quota:
             continue
-        what = f"has fallbacks with {sum(known):,} requests a minute for a group that takes {group.capacity:,}"
+        what = f"has fallbacks with {sum(known):,} requests a minute for a group that takes {group.quota:,}"
         advice = "When the group fails, the rest is refused: give its fallbacks at least the quota of the group."
         yield Finding(where(survey.config, group.name), what, advice)
 

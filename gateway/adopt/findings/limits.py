@@ -17,7 +17,7 @@ def not_limits(survey: Survey) -> Iterator[Finding]:
     if places:
         name = "rpm" if config.model_list[places[0]].quota_rpm else "tpm"
         more = f", nor do those of {len(places) - 1} more" if len(places) > 1 else ""
-        what = f"{name} limits nothing here{more}: it only weighs how requests are dealt within a group"
+        what = f"limits nothing{more}: it only weighs how requests are dealt within a group"
         advice = "`enable_pre_call_checks: true` in router_settings makes rpm a limit."
         yield Finding(limit_at(survey, places[0], name), what, advice)
 
@@ -36,7 +36,7 @@ def per_replica(survey: Survey) -> Iterator[Finding]:
     if not any(group.capacity is not None for group in survey.groups.values()):
         return
     redis = any(name in config.router_settings for name in ("redis_host", "redis_url"))
-    if survey.enforces_shared and redis:
+    if survey.enforces and redis:
         return
     advice = f"`optional_pre_call_checks: [{ENFORCING}]` with Redis in router_settings counts once for all replicas."
     for name in ("enable_pre_call_checks", "optional_pre_call_checks", "routing_strategy"):
@@ -49,9 +49,9 @@ def per_replica(survey: Survey) -> Iterator[Finding]:
 def after_choice(survey: Survey) -> Iterator[Finding]:
     """Limits that are checked on the chosen deployment, though another of the group may have room."""
     limited = [group.name for group in survey.groups.values() if group.several and group.capacity is not None]
-    if survey.exact or not limited or not survey.checks_choice:
+    if survey.exact or not limited:
         return
-    name = "optional_pre_call_checks" if survey.enforces_shared else "routing_strategy"
+    name = "routing_strategy" if survey.by_usage else "optional_pre_call_checks"
     what = f"a full deployment of {', '.join(limited)} may be chosen, and turn a request away that another had room for"
     yield Finding(("router_settings", name), what, "Give such a group a fallback, or a retry, which chooses anew.")
 

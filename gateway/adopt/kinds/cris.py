@@ -13,6 +13,7 @@ TITLE = "Cross-Region inference"
 
 def propose(draft: Draft) -> None:
     config = draft.survey.config
+    name = draft.names.consumer("cris")  # whatever follows: the User class of that name asks directly
     model = config.cris.model_id if config.cris else _profile_used(draft)
     if model is None:
         draft.missing.append(
@@ -26,7 +27,7 @@ def propose(draft: Draft) -> None:
         return
     if config.cris is None:
         draft.cris_model = model
-    draft.proposals.append(_pattern(draft, model, regions))
+    draft.proposals.append(_pattern(draft, name, model, regions))
 
 
 def regions_of(model: str, source: str) -> tuple[str, ...] | None:
@@ -49,10 +50,10 @@ def _profile_used(draft: Draft) -> str | None:
     return max(able, key=lambda model: len(regions_of(model, config.region) or ()) > 1, default=None)
 
 
-def _pattern(draft: Draft, model: str, regions: tuple[str, ...] | None) -> Proposal:
+def _pattern(draft: Draft, name: str, model: str, regions: tuple[str, ...] | None) -> Proposal:
     demo = Traffic({"kind": "burst", "requests": sizes.USUAL})
     sustained = Traffic({"kind": "poisson", "rate_per_s": 1.0, "duration_s": 180})
-    consumer = Consumer(draft.names.consumer("cris"), sizes.users(demo, sustained), demo, sustained)
+    consumer = Consumer(name, sizes.users(demo, sustained), demo, sustained)
     claims, without = [Claim(ALL_ANSWERED)], []
     if regions is None:
         why = f"cris.model_id is {model}. Which Regions may serve it cannot be told from that."

@@ -23,7 +23,7 @@ _BLIND = "neighbours that become slower and are still answered, nor a quota in A
 def mark(draft: Draft) -> list[list[Group]]:
     """The sets of groups that differ by their consumer only; other patterns leave these alone."""
     able = [group for group in draft.survey.groups.values() if not group.has_role]
-    sets = [found for same in _by_models(able) for found in _differing_in_one_word(same) if _by_consumer(found)]
+    sets = [found for same in _by_models(able) for found in _alike(same) if _by_consumer(found)]
     draft.shared |= {group.name for groups in sets for group in groups}
     return sets
 
@@ -44,13 +44,12 @@ def _by_models(groups: Iterable[Group]) -> list[list[Group]]:
     return list(found.values())
 
 
-def _differing_in_one_word(groups: Sequence[Group]) -> list[list[Group]]:
-    """Names that are the same but for one word in the same place; the largest sets first, no group twice."""
+def _alike(groups: Sequence[Group]) -> list[list[Group]]:
+    """Names that differ in one word only, or begin or end with the same word; the largest sets first, none twice."""
     found: dict[tuple[str, ...], list[Group]] = {}
     for group in groups:
-        words = _words(group.name)
-        for place in range(len(words)):
-            found.setdefault((*words[:place], "*", *words[place + 1 :]), []).append(group)
+        for shape in _shapes(_words(group.name)):
+            found.setdefault(shape, []).append(group)
     taken: set[str] = set()
     sets = []
     for same in sorted(found.values(), key=len, reverse=True):
@@ -59,6 +58,12 @@ def _differing_in_one_word(groups: Sequence[Group]) -> list[list[Group]]:
             sets.append(free)
             taken |= {group.name for group in free}
     return sets
+
+
+def _shapes(words: list[str]) -> set[tuple[str, ...]]:
+    """What of a name others may have too: `*` stands for a word, `…` for any number of them."""
+    one_word = {(*words[:place], "*", *words[place + 1 :]) for place in range(len(words))}
+    return one_word | ({(words[0], "…"), ("…", words[-1])} if len(words) > 1 else set())
 
 
 def _by_consumer(groups: Sequence[Group]) -> bool:
@@ -82,12 +87,14 @@ def _by_model_name(draft: Draft, groups: Sequence[Group], many: bool) -> Proposa
     noisy = limited[0]
     chosen = [noisy, *(group for group in groups if group is not noisy)][:_MOST]
     chosen.sort(key=list(groups).index)
-    requests = sizes.over(noisy.capacity or 0, None, sizes.FEW)
+    requests = sizes.over(noisy.capacity or 0, None, sizes.FEW, draft.most)
     consumers = []
     for place, group in enumerate(chosen):
         name = draft.names.consumer(group.name)
         loud = group is noisy and requests is not None
-        consumers.append(_loud(name, group, requests or 0) if loud else _quiet(name, group, place, len(chosen)))
+        consumers.append(
+            _loud(name, group, requests or 0, draft.survey.exact) if loud else _quiet(name, group, place, len(chosen))
+        )
         draft.asked.add(group.name)
     quiet = [consumer.name for consumer, group in zip(consumers, chosen, strict=True) if group is not noisy]
     loud_name = next(consumer.name for consumer, group in zip(consumers, chosen, strict=True) if group is noisy)
@@ -97,7 +104,7 @@ def _by_model_name(draft: Draft, groups: Sequence[Group], many: bool) -> Proposa
         claims = (Claim(ALL_ANSWERED),)
         without.append(
             f"{LIMITED} and {UNHARMED}: the smallest quota is {noisy.capacity:,} a minute, and a run here sends at "
-            f"most {sizes.MOST_IN_A_WINDOW} within one"
+            f"most {draft.most} within one"
         )
     over = f"; {loud_name} has the smallest quota and asks for more" if requests is not None else ""
     return Proposal(
@@ -111,12 +118,12 @@ def _by_model_name(draft: Draft, groups: Sequence[Group], many: bool) -> Proposa
     )
 
 
-def _loud(name: str, group: Group, requests: int) -> Consumer:
+def _loud(name: str, group: Group, requests: int, exact: bool) -> Consumer:
     quota = group.capacity or 0
     demo = sizes.at_once(requests, f"{quota} fit" if quota != 1 else "1 fits")
     per_minute = min(4 * quota, 2 * quota + 12)
     rate = per_minute / sizes.WINDOW_S
-    if rate <= sizes.MOST_PER_S:
+    if exact and rate <= sizes.MOST_PER_S:
         sustained = sizes.steady(rate, note=f"{per_minute} a minute, and {quota} {'fits' if quota == 1 else 'fit'}")
     else:
         sustained = sizes.again(requests)
@@ -128,7 +135,7 @@ def _quiet(name: str, group: Group, place: int, of: int) -> Consumer:
     few = sizes.FEW if capacity is None else max(1, min(sizes.FEW, capacity // 2))
     demo = sizes.at_once(few)
     rate = min(0.1, 0.1 if capacity is None else capacity * 0.6 / sizes.WINDOW_S)
-    sustained = sizes.steady(rate, start_s=place / of / rate)
+    sustained = sizes.steady(rate, start_s=round(place / of / rate))
     return Consumer(name, sizes.users(demo, sustained), demo, sustained, model=group.name)
 
 
@@ -162,9 +169,7 @@ def _by_key(draft: Draft) -> None:
 
 def _takes_keyed(draft: Draft, group: Group) -> bool:
     room = draft.demo.room([group.name])
-    return (room is None or room >= _KEYED_NEED) and (
-        group.capacity is None or not group.fillable or group in draft.idle
-    )
+    return room is None or (room >= _KEYED_NEED and group in draft.idle)
 
 
 def _keyed(draft: Draft, group: Group, place: int) -> Consumer:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.adopt import sizes
 from gateway.adopt.draft import Draft
 from gateway.adopt.proposal import ALL_ANSWERED, FILLED, LIMITED, OVERFLOW, Claim, Consumer, Proposal, Traffic
+from gateway.adopt.sizes import Budget
 from gateway.adopt.survey import Group
 
-_TITLES = {"fallback": "Fallback", "load_balancing": "Load balancing", "quota": "Quota of a model group"}
-_CONSUMERS = {"fallback": "fallback", "load_balancing": "load-balanced", "quota": "limited"}
+_TITLES = {"fallback": "Fallback", "load_balancing": "Load balancing", "quota": "Quota of a model group",
+           "answers": "Answers"}  # fmt: skip
+_CONSUMERS = {"fallback": "fallback", "load_balancing": "load-balanced", "quota": "limited", "answers": "asking"}
 _PLAIN_PER_S = 1.0  # of groups that are only asked whether they answer
 _AT_A_TIME = 10
 _DOZEN = 12
@@ -28,7 +31,15 @@ class _Plan:
 
 def propose(draft: Draft, kind: str) -> None:
     """The patterns of one kind: "fallback" (one deployment), "load_balancing" (several) or "quota" (no fallback)."""
-    groups = [group for group in draft.survey.groups.values() if _kind(draft, group) == kind]
+    _propose(draft, kind, [group for group in draft.survey.groups.values() if _kind(draft, group) == kind])
+
+
+def propose_answers(draft: Draft) -> None:
+    """Where there is nothing else to show: that the groups answer."""
+    _propose(draft, "answers", draft.idle)
+
+
+def _propose(draft: Draft, kind: str, groups: Sequence[Group]) -> None:
     for place, group in enumerate(groups):
         plan = _plan(draft, group, place)
         if plan is None:
@@ -56,41 +67,44 @@ def propose(draft: Draft, kind: str) -> None:
 
 
 def _kind(draft: Draft, group: Group) -> str | None:
-    if group.name in draft.sharded | draft.shared:
-        return None
     if group.several:
         return "load_balancing"
     if group.fallbacks:
         return "fallback"
-    return "quota" if group.fillable and not group.is_fallback else None
+    alone = group.name not in draft.sharded | draft.shared and not group.is_fallback
+    return "quota" if group.capacity is not None and alone else None
 
 
 def _plan(draft: Draft, group: Group, place: int) -> _Plan | None:
     if group.capacity is None:
         return _plain(group, place)
-    if not group.fillable:
+    if not group.counted:
         return _within(draft, group, "its quota is not one of requests a minute alone, and claims count requests")
     return _over_with_fallback(draft, group) if group.fallbacks else _over(draft, group)
 
 
 def _over_with_fallback(draft: Draft, group: Group) -> _Plan | None:
     """More than the group's quota, and no more than its fallbacks can take."""
-    quota = group.capacity or 0
-    own = draft.demo.room([group.name]) or 0
-    requests = sizes.over(quota, _room(draft.demo.room(group.fallbacks), quota - own), sizes.USUAL)
+    quota = group.quota or 0
+    room = _room(draft.demo.room(group.fallbacks), quota - _sure(draft.demo, group))
+    requests = sizes.over(quota, room, sizes.USUAL, draft.most)
     if requests is None:
         return _within(draft, group, _too_much(draft, group, quota))
     demo, sustained = draft.at_once(requests), _steadily_over(draft, group, requests)
     _take(draft, group, requests)
-    if draft.survey.exact or not group.several:
+    if group.fillable:
         return _Plan(demo, sustained, (ALL_ANSWERED, FILLED, OVERFLOW))
     return _Plan(demo, sustained, (ALL_ANSWERED, OVERFLOW), (f"{FILLED}: {_NOT_EXACT}",))
 
 
 _NOT_EXACT = (
-    "here a deployment that is full turns requests away that another one of its group had room for (a limit that is "
-    "checked after the choice)"
+    "by this file a limit is checked on the deployment that was chosen, so requests are turned away while there is room"
 )
+
+
+def _sure(budget: Budget, group: Group) -> int:
+    """How many requests the group itself surely takes of what comes at once."""
+    return (budget.room([group.name]) or 0) if group.fillable else 0
 
 
 def _room(room: int | None, taken: int) -> int | None:
@@ -100,16 +114,17 @@ def _room(room: int | None, taken: int) -> int | None:
 
 def _over(draft: Draft, group: Group) -> _Plan | None:
     """More than the group's quota, where nothing takes over."""
-    requests = sizes.over(group.capacity or 0, None, sizes.USUAL)
+    if not group.fillable:
+        return _within(draft, group, _NOT_EXACT)
+    requests = sizes.over(group.quota or 0, None, sizes.USUAL, draft.most)
     if requests is None or draft.demo.room([group.name]) != group.capacity:
-        return _within(draft, group, _too_much(draft, group, group.capacity or 0))
-    rate = _over_per_minute(group.capacity or 0) / sizes.WINDOW_S
-    sustained = sizes.steady(rate) if rate <= sizes.MOST_PER_S else sizes.again(requests)
+        return _within(draft, group, _too_much(draft, group, group.quota or 0))
+    rate = _over_per_minute(group.quota or 0) / sizes.WINDOW_S
+    steadily = draft.survey.exact and rate <= sizes.MOST_PER_S
+    sustained = sizes.steady(rate) if steadily else sizes.again(requests)
     _take(draft, group, requests)
-    fills = (FILLED,) if draft.survey.exact or not group.several else ()
-    without = () if fills else (f"{FILLED}: {_NOT_EXACT}",)
     refused = f"{ALL_ANSWERED}: nothing takes over, so what is over the quota is refused"
-    return _Plan(draft.at_once(requests), sustained, (*fills, LIMITED), (*without, refused))
+    return _Plan(draft.at_once(requests), sustained, (FILLED, LIMITED), (refused,))
 
 
 def _over_per_minute(quota: int) -> int:
@@ -118,7 +133,7 @@ def _over_per_minute(quota: int) -> int:
 
 def _steadily_over(draft: Draft, group: Group, requests: int) -> Traffic:
     """At a steady rate over the quota in each window; where the fallbacks are too small for that, a burst in each."""
-    quota = group.capacity or 0
+    quota = group.quota or 0
     own = draft.sustained.room([group.name]) or 0
     taken = max(0, quota * 4 // 5 - own)
     room = _room(draft.sustained.room(group.fallbacks), taken)
@@ -126,7 +141,7 @@ def _steadily_over(draft: Draft, group: Group, requests: int) -> Traffic:
     if room is not None:
         per_minute = min(per_minute, quota + room)
     rate = per_minute / sizes.WINDOW_S
-    if per_minute <= quota or rate > sizes.MOST_PER_S:
+    if per_minute <= quota or rate > sizes.MOST_PER_S or not draft.survey.exact:
         draft.sustained.take(group.fallbacks, requests - quota)
         return sizes.again(requests)
     draft.sustained.take(group.fallbacks, per_minute - quota + taken)
@@ -135,7 +150,7 @@ def _steadily_over(draft: Draft, group: Group, requests: int) -> Traffic:
 
 
 def _take(draft: Draft, group: Group, requests: int) -> None:
-    own = draft.demo.room([group.name]) or 0
+    own = _sure(draft.demo, group)
     draft.demo.take([group.name], requests)
     draft.sustained.take([group.name], requests)
     draft.demo.take(group.fallbacks, max(0, requests - own))
@@ -147,7 +162,7 @@ def _within(draft: Draft, group: Group, why: str) -> _Plan | None:
     room = draft.demo.room([group.name])
     requests = min(sizes.USUAL, (sizes.USUAL if room is None else room) * 4 // 5)
     if not requests:
-        draft.missing.append(f"{_TITLES['fallback']} of {group.name}: {why}.")
+        draft.missing.append(f"A pattern for {group.name}: {why}.")
         return None
     draft.demo.take([group.name], requests)
     per_minute = min(sizes.USUAL, requests)
@@ -161,14 +176,16 @@ def _too_much(draft: Draft, group: Group, quota: int) -> str:
     if group.fallbacks and (room := draft.demo.room(group.fallbacks)) is not None and room < 1:
         return f"its fallback's quota leaves nothing for what is over the {quota:,} a minute"
     return (
-        f"it takes more than {quota:,} requests within a minute to exceed the quota, and {sizes.MOST_IN_A_WINDOW} are "
+        f"it takes more than {quota:,} requests within a minute to exceed the quota, and {draft.most} are "
         "what one gateway process is asked for here. With a smaller `rpm` in a copy of the file it can be shown"
     )
 
 
 def _plain(group: Group, place: int) -> _Plan:
     """Nothing limits the group, so nothing but its answers can be claimed."""
-    if group.several and not group.fallbacks:
+    if not group.several and not group.fallbacks:
+        without = f"{FILLED} and {LIMITED}: nothing limits the group"
+    elif not group.fallbacks:
         without = f"{FILLED}: nothing limits its deployments, and how evenly they share is nobody's promise"
     else:
         without = f"{FILLED} and {OVERFLOW}: nothing limits the group, so nothing overflows. Set `rpm` and what makes "
@@ -181,10 +198,10 @@ def _plain(group: Group, place: int) -> _Plan:
 
 
 def _why(group: Group) -> str:
-    limit = f", with {group.capacity:,} requests a minute together" if group.capacity is not None else ""
+    limit = f", with {group.quota:,} requests a minute together" if group.capacity is not None else ""
     parts = f"{group.name} has {len(group.entries)} deployments{limit}" if group.several else group.name
     if not group.several and group.capacity is not None:
-        parts += f" takes {group.capacity:,} {'request' if group.capacity == 1 else 'requests'} a minute"
+        parts += f" takes {group.quota:,} {'request' if group.quota == 1 else 'requests'} a minute"
     if not group.fallbacks:
         return f"{parts}, and nothing takes over from it."
     takes = ", then ".join(group.fallbacks)
