@@ -15,7 +15,6 @@ FINDINGS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     fallbacks.too_small,
     fallbacks.retries_multiply,
     limits.not_limits,
-    limits.zero,
     limits.per_replica,
     limits.after_choice,
     reach.shadowed_groups,

@@ -22,14 +22,6 @@ def not_limits(survey: Survey) -> Iterator[Finding]:
         yield Finding(limit_at(survey, places[0], name), what, advice)
 
 
-def zero(survey: Survey) -> Iterator[Finding]:
-    """A limit of nothing."""
-    for place, entry in enumerate(survey.config.model_list):
-        if entry.quota_rpm == 0:
-            advice = "Remove the deployment, or give it a quota."
-            yield Finding(limit_at(survey, place, "rpm"), "is 0, so the deployment gets no request", advice)
-
-
 def per_replica(survey: Survey) -> Iterator[Finding]:
     """Limits that each process counts for itself."""
     config = survey.config

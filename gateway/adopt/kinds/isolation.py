@@ -67,14 +67,24 @@ def _shapes(words: list[str]) -> set[tuple[str, ...]]:
 
 
 def _by_consumer(groups: Sequence[Group]) -> bool:
-    """Whether these are consumers' own groups, and not shards: each with its own quota, or called so."""
+    """Whether these are consumers' own groups, and not shards: called so, or with a quota each in one account."""
     words = {word.rstrip("s") for group in groups for word in _words(group.name)}
     if words & _SHARD_WORDS or not any(group.fillable for group in groups):
         return False
     if words & _CONSUMER_WORDS:
         return True
     accounts = [group.account.identity if group.account else "" for group in groups]
-    return all(group.fillable for group in groups) and len(set(accounts)) < len(accounts)
+    return len(set(accounts)) < len(accounts) and (all(group.fillable for group in groups) or _lettered(groups))
+
+
+def _lettered(groups: Sequence[Group]) -> bool:
+    """A, B and C; or longer names of which one word differs."""
+    names = [_words(group.name) for group in groups]
+    if any(len(words) != len(names[0]) for words in names):
+        return False
+    if len(names[0]) == 1:
+        return all(len(group.name) == 1 for group in groups)
+    return sum(len(set(place)) > 1 for place in zip(*names, strict=True)) == 1
 
 
 def _words(name: str) -> list[str]:

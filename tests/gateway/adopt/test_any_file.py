@@ -24,7 +24,7 @@ def files(draw):
     entries = []
     for _ in range(draw(st.integers(1, 8))):
         params = {
-            "rpm": draw(st.none() | st.sampled_from([0, 1, 2, 3, 5, 10, 25, 60, 150, 400, 9000])),
+            "rpm": draw(st.none() | st.sampled_from([1, 2, 3, 5, 10, 25, 60, 150, 400, 9000])),
             "tpm": draw(st.none() | st.sampled_from([10, 900, 100_000])),
             "aws_profile_name": draw(st.none() | st.sampled_from(["one", "two", "cris"])),
             "weight": draw(st.none() | st.integers(0, 3)),

@@ -65,9 +65,6 @@ WRONG = {
         {"num_retries": 0},
         ["model_list[0].litellm_params.tpm: limits nothing: it only weighs"],
     ),
-    "a quota of nothing": (
-        [entry("main", rpm=0)], STRICT, ["model_list[0].litellm_params.rpm: is 0, so the deployment gets no request"]
-    ),
     "limits that are checked after the choice": (
         group({"rpm": 3}, {"rpm": 3}),
         {"optional_pre_call_checks": ["enforce_model_rate_limits"], "redis_host": "localhost", "num_retries": 0},

@@ -229,6 +229,19 @@ def test_consumers_as_model_names(adopting, names):
     assert (limited.consumers, unharmed.consumers) == ([first], others)
 
 
+@pytest.mark.parametrize("names", [("A", "B", "C"), ("nova-x", "nova-y", "nova-z"), ("user1", "user2", "user3")])
+def test_consumers_of_whom_one_only_has_a_quota(adopting, names):
+    entries = [entry(names[0]), entry(names[1], rpm=3), entry(names[2])]
+    pattern = adopting.patterns(entries, STRICT)["quota_isolation"]
+    assert [claim.consumers for claim in pattern.claims] == [[names[1]], [names[0], names[2]]]
+
+
+def test_groups_that_are_called_by_what_they_do_are_no_consumers(adopting):
+    patterns = adopting.patterns([entry("limited", rpm=3), entry("shared")], STRICT)
+    assert list(patterns) == ["cris", "quota", "quota_isolation"]
+    assert {one.model for one in patterns["quota_isolation"].consumers.values()} == {"shared"}
+
+
 def test_the_smallest_quota_is_the_one_that_is_exceeded(adopting):
     entries = [entry("team-a", rpm=50), entry("team-b", rpm=8), entry("team-c", rpm=20)]
     pattern = adopting.patterns(entries, STRICT)["quota_isolation"]
