@@ -49,7 +49,9 @@ _LOCAL_FAMILIES = frozenset(
     getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG") if hasattr(socket, name)
 )
 # What Python's own library starts to find out about the machine (`ctypes.util`, `platform`, `uuid`): it asks nobody.
-_HARMLESS = frozenset("ldconfig gcc cc ld objdump uname lsb_release ifconfig ip arp netstat".split())
+_HARMLESS = frozenset(
+    {"ldconfig", "gcc", "cc", "ld", "objdump", "uname", "lsb_release", "ifconfig", "ip", "arp", "netstat"}
+)  # fmt: skip
 _WITHOUT_SITE = frozenset("ISE")  # interpreter options with which a Python would not load `sitecustomize`
 
 _reported: set[str] = set()  # each is said once a process
@@ -214,6 +216,6 @@ def _watch_uvloop() -> None:
     from gateway.litellm.guarded_uvloop import guarded
 
     loop = guarded(uvloop.Loop, check, check_name, _starts)
-    uvloop.Loop = loop  # type: ignore[misc]
-    uvloop.new_event_loop = loop
-    uvloop.run.__kwdefaults__["loop_factory"] = loop
+    names: dict[str, Any] = vars(uvloop)
+    names["Loop"] = names["new_event_loop"] = loop
+    uvloop.run.__kwdefaults__ = {**(uvloop.run.__kwdefaults__ or {}), "loop_factory": loop}

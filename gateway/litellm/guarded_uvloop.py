@@ -10,14 +10,14 @@ from typing import Any
 
 
 def guarded(
-    plain: type, check: Callable[[Any], None], check_name: Callable[[Any], None], starts: Callable[..., None]
-) -> type:
+    plain: Any, check: Callable[[Any], None], check_name: Callable[[Any], None], starts: Callable[..., None]
+) -> Any:
     """A loop like `plain`, which asks these first; they raise to refuse.
 
     `check` gets a host to go to, `check_name` one to look up, `starts` a program with its arguments.
     """
 
-    class GuardedLoop(plain):  # type: ignore[misc]
+    class GuardedLoop(plain):
         async def create_connection(self, factory: Any, host: Any = None, *args: Any, **options: Any) -> Any:
             check(host)
             return await super().create_connection(factory, host, *args, **options)

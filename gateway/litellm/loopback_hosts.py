@@ -16,13 +16,17 @@ def is_here(host: Any) -> bool:
     Names are looked up in the hosts file only. What it does not know would be asked of a name server, which is another
     machine.
     """
+    known = _hosts_file(HOSTS_FILE).get(_plain(host), ())
+    return is_loopback(host) or (bool(known) and all(_stays(address) for address in known))
+
+
+def is_loopback(host: Any) -> bool:
+    """The same without the hosts file: whether a host is loopback on every machine. Pure."""
     name = _plain(host)
     if not name or name == "localhost" or name.endswith(".localhost"):
         return True
-    if (address := _address(name)) is not None:
-        return _stays(address)
-    known = _hosts_file(HOSTS_FILE).get(name)
-    return bool(known) and all(_stays(address) for address in known)
+    address = _address(name)
+    return address is not None and _stays(address)
 
 
 def is_found_here(host: Any) -> bool:

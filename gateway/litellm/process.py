@@ -68,7 +68,7 @@ def start(settings: Settings, directory: Path, log: Path) -> Child:
     rendered.write_text(yaml.safe_dump(dict(settings.file), sort_keys=False), encoding="utf-8")
     write_key_table(settings.table, directory / "keys.json")
     environment = {
-        **os.environ,
+        **_changed(os.environ, settings.environment),
         **settings.keys,
         KEYS_FILE: str(directory / "keys.json"),
         ANY_KEY: "1" if settings.any_key else "",
@@ -80,16 +80,16 @@ def start(settings: Settings, directory: Path, log: Path) -> Child:
     }
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         environment["AWS_BEDROCK_RUNTIME_ENDPOINT"] = endpoint  # LiteLLM ignores AWS_ENDPOINT_URL
-    for name, value in settings.environment.items():
-        if value is None:
-            environment.pop(name, None)
-        else:
-            environment[name] = value
     command = [
         sys.executable, "-m", "gateway.litellm.launcher", "--config", str(rendered),
         "--host", HOST, "--port", str(settings.port), "--telemetry", "False",
     ]  # fmt: skip
     return Child("LiteLLM", command, environment, log, directory)
+
+
+def _changed(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    changed = {**environment, **changes}
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def answers(url: str) -> bool:

@@ -1,6 +1,6 @@
 """With the embedded AWS nothing leaves the machine, whatever a configuration says: what is led where instead. Pure.
 
-A rule takes the file as LiteLLM would read it and says what it changed. What a rule has missed is stopped by
+Each rule takes the file as LiteLLM would read it and says what it changed. What a rule has missed is stopped by
 `gateway.litellm.connect_guard`, in LiteLLM's own process.
 """
 
@@ -10,15 +10,32 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.litellm.containment import bedrock, environment, observers, providers, stores, tools
-from gateway.litellm.containment.change import Contained, Draft
+from common.yaml_file import ConfigError
+from gateway.litellm.containment import (
+    bedrock,
+    callbacks,
+    environment,
+    fallbacks,
+    guardrails,
+    providers,
+    services,
+    settings,
+    stores,
+    sweep,
+)
+from gateway.litellm.containment.draft import Contained, Draft
 
 RULES: tuple[Callable[[Draft], None], ...] = (
+    environment.lead_here,
     bedrock.lead_to_the_embedded_aws,
-    providers.lead_to_stand_ins,
-    observers.switch_off,
+    providers.lead_to_the_embedded_side,
+    fallbacks.strip,
+    callbacks.switch_off,
+    guardrails.switch_off,
     stores.switch_off,
-    tools.switch_off,
+    services.switch_off,
+    settings.strip,
+    sweep.take_out_what_is_left,
     environment.clear,
 )
 
@@ -29,9 +46,11 @@ def contain(
     """`file` is what LiteLLM would read, `base_url` the embedded side's address.
 
     `profile` and `region` are those of deployments that name none; `variables` is the environment that LiteLLM's
-    process would have. Raises ConfigError for a provider that has no stand-in.
+    process would have. Raises ConfigError, with a line for each, where a provider is not known on the embedded side.
     """
     draft = Draft(copy.deepcopy(dict(file)), base_url.rstrip("/"), profile, region, dict(variables))
     for rule in RULES:
         rule(draft)
+    if draft.refusals:
+        raise ConfigError("\n".join(draft.refusals))
     return draft.contained()

@@ -1,79 +1,85 @@
-"""Other providers than Bedrock: answered by stand-ins beside the embedded AWS, or refused before the run."""
+"""Other providers than Bedrock: answered on this machine, beside the embedded AWS, or refused before the run."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
-from common.yaml_file import ConfigError
-from gateway.litellm.containment.change import Draft
+from gateway.litellm.containment import provider_table
+from gateway.litellm.containment.draft import Draft, mappings
 from gateway.litellm.model_id import BEDROCK, parse
 
-STAND_IN = "_providers"
+FOLDER = "_providers"  # below the embedded side's address
 HARMLESS_KEY = "sk-not-a-real-key"
-# Provider of LiteLLM's → the stand-in that speaks its protocol. Those that speak OpenAI's take its address as
-# api_base. Source: LiteLLM 1.106.2, `constants.py` (openai_compatible_providers) and `get_llm_provider`.
-_OPENAI_SHAPED = """
-    openai text-completion-openai custom_openai openai_like hosted_vllm vllm llamafile lm_studio litellm_proxy groq
-    together_ai fireworks_ai deepseek mistral codestral xai perplexity openrouter deepinfra anyscale nvidia_nim cerebras
-    sambanova ai21_chat volcengine friendliai galadriel github nscale nebius novita dashscope moonshot inception
-    meta_llama featherless_ai hyperbolic lambda_ai baseten
-"""
-OPENAI_SHAPED = frozenset(_OPENAI_SHAPED.split())
-AZURE = frozenset({"azure", "azure_text"})
-ANTHROPIC = frozenset({"anthropic"})
-_SECRETS = ("api_key", "azure_ad_token", "client_secret", "tenant_id", "client_id", "azure_username", "azure_password",
-            "organization", "extra_headers", "headers")  # fmt: skip
-_ADDRESSES = ("api_base", "base_url", "azure_scope")
-
-# Where LiteLLM takes addresses and keys from that a wildcard or a request would need.
-VARIABLES = {
-    "OPENAI_API_BASE": "openai/v1",
-    "OPENAI_BASE_URL": "openai/v1",
-    "AZURE_API_BASE": "azure",
-    "ANTHROPIC_API_BASE": "anthropic",
-    "ANTHROPIC_BASE_URL": "anthropic",
-}
-KEYS = ("OPENAI_API_KEY", "AZURE_API_KEY", "ANTHROPIC_API_KEY")
+# Source: LiteLLM 1.106.2, `CredentialLiteLLMParams` and what `main.py` takes out of a call's parameters.
+ADDRESSES = ("api_base", "base_url", "azure_endpoint", "azure_ad_token_provider", "azure_scope", "use_litellm_proxy",
+             "use_xai_oauth")  # fmt: skip
+SECRETS = ("api_key", "azure_ad_token", "client_secret", "client_id", "tenant_id", "azure_username", "azure_password",
+           "organization", "vertex_credentials", "vertex_project", "watsonx_token", "extra_headers", "headers",
+           "anthropic_federation_rule_id", "anthropic_organization_id", "provider_affinity_header")  # fmt: skip
+_ADDRESS = "its requests are answered on this machine instead"
+_SECRET = "it is not sent, not even to this machine"
+_AZURE_OPENAI = re.compile(r"gpt-(?!oss)|chatgpt-|o\d|text-embedding-")
 
 
-def lead_to_stand_ins(draft: Draft) -> None:
-    """Addresses and keys of all deployments that are not Bedrock's. Raises ConfigError where nothing stands in."""
-    others = False
+def lead_to_the_embedded_side(draft: Draft) -> None:
+    """Addresses and keys of all deployments that are not Bedrock's; those that nobody answers here are refused."""
+    own_code = {str(entry.get("provider")) for entry in mappings(draft.section("litellm_settings").get(
+        "custom_provider_map"))}  # fmt: skip
     for where, params in draft.deployments():
-        model = str(params.get("model"))
-        provider = parse(model, params.get("custom_llm_provider")).provider
-        if provider == BEDROCK:
+        name = parse(str(params.get("model")), params.get("custom_llm_provider"))
+        if name.provider == BEDROCK:
             continue
-        others = True
-        if "*" in model:  # the request decides which provider it is: the variables below, and the guard, contain it
-            _strip(draft, where, params)
-            continue
-        path = _stand_in(provider)
-        if path is None:
-            raise ConfigError(
-                f"{where}.model: {model!r}: the embedded side has no stand-in for "
-                f"{f'the provider {provider!r}' if provider else 'a provider that its name does not say'}. "
-                "Leave this deployment out, or run against the real one with --aws live."
-            )
-        _strip(draft, where, params)
-        params |= {"api_base": f"{draft.base_url}/{STAND_IN}/{path}", "api_key": HARMLESS_KEY}
-        draft.report(where, f"{provider} is answered by a stand-in on this machine")
-    if others:
-        for name, path in VARIABLES.items():
-            draft.environment[name] = f"{draft.base_url}/{STAND_IN}/{path}"
-        draft.environment |= dict.fromkeys(KEYS, HARMLESS_KEY)
+        draft.drop_all(params, where, ADDRESSES, _ADDRESS)
+        draft.drop_all(params, where, SECRETS, _SECRET)
+        if name.provider in own_code | provider_table.IN_PROCESS or params.get("mock_response"):
+            continue  # nothing is sent, or it is the user's own code that sends it: the guard watches
+        if name.wildcard and name.provider in ("", "*"):
+            _open(draft, where)
+        elif path := _path(name.provider, name.id):
+            params |= {"api_base": f"{draft.base_url}/{FOLDER}/{path}", "api_key": HARMLESS_KEY}
+            draft.report(where, f"{name.provider} is answered on this machine, beside the embedded AWS")
+        else:
+            draft.refusals.append(_refusal(where, str(params.get("model")), name.provider))
+    _strip_shared(draft)
+    for variable, path in provider_table.VARIABLES.items():
+        draft.environment[variable] = f"{draft.base_url}/{FOLDER}/{path}"
 
 
-def _stand_in(provider: str) -> str | None:
-    if provider in AZURE:
-        return "azure"
-    if provider in ANTHROPIC:
-        return "anthropic"
-    return "openai/v1" if provider in OPENAI_SHAPED else None
+def _strip_shared(draft: Draft) -> None:
+    """Addresses and keys that deployments name instead of having them."""
+    shared = [("router_settings.default_litellm_params", draft.section("router_settings", "default_litellm_params"))]
+    for position, entry in draft.listed("credential_list"):
+        if isinstance(values := entry.get("credential_values"), dict):
+            shared.append((f"credential_list[{position}].credential_values", values))
+    for where, params in shared:
+        draft.drop_all(params, where, ADDRESSES, _ADDRESS)
+        draft.drop_all(params, where, SECRETS, _SECRET)
 
 
-def _strip(draft: Draft, where: str, params: dict[str, Any]) -> None:
-    for name in _ADDRESSES:
-        draft.drop(params, where, name, "requests go to a stand-in on this machine instead")
-    for name in _SECRETS:
-        draft.drop(params, where, name, "it would be sent along: the stand-in needs none")
+def _open(draft: Draft, where: str) -> None:
+    """A wildcard for every provider: each request says which. Variables lead it, and the guard stops the others."""
+    draft.environment |= dict.fromkeys(provider_table.KEYS, HARMLESS_KEY)
+    draft.report(
+        f"{where}.model",
+        "the request says which provider is meant: Bedrock and those that take OpenAI's, Azure's or Anthropic's "
+        "requests are answered on this machine, any other is refused",
+    )
+
+
+def _path(provider: str, model: str) -> str | None:
+    """Where a provider's requests are answered. Azure AI speaks another protocol for some models."""
+    if provider == "azure_ai":
+        if model.startswith("claude"):
+            return provider_table.ANTHROPIC
+        if _AZURE_OPENAI.match(model):
+            return provider_table.AZURE
+    return provider_table.PATHS.get(provider)
+
+
+def _refusal(where: str, model: str, provider: str) -> str:
+    whose = f"the provider {provider!r}" if provider else "a provider that its name does not say"
+    advice = "" if provider else " Write the provider before it, as in openai/NAME."
+    return (
+        f"{where}.model: {model!r} is of {whose}, which nothing on the embedded side answers for.{advice} "
+        "Leave this deployment out, or run against the real one with --aws live."
+    )

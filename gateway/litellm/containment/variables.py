@@ -1,0 +1,48 @@
+"""Which variables of LiteLLM's process may lead to another machine, or hold a key that one would take. Pure data.
+
+Source: every variable that LiteLLM 1.106.2 and the libraries it loads read; a test reads them out of the installed
+LiteLLM and finds none with such an ending that is left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.litellm.containment.addresses import is_elsewhere
+
+_ENDINGS = """
+    API_BASE API_KEY APP_KEY ACCESS_KEY SECRET_KEY PRIVATE_KEY PUBLIC_KEY SERVICE_KEY KEY_ID _SECRET _PASSWORD _TOKEN
+    _CREDENTIALS BASE_URL _URL _URI ENDPOINT _ENDPOINT_SUFFIX _HOST _ADDR _ADDRESS _DOMAIN _SERVER _WEBHOOK
+    CONNECTION_STRING _DSN _JWT _USERNAME _BUCKET _BUCKET_NAME _API_BASE_IMAGE _READ_REPLICA _TOKEN_FILE _LICENSE
+    _APIKEY ZENAPIKEY _HEADERS _AUTH_FILE _KEY_FILE _TENANT_ID _CLIENT_ID _PROJECT_ID
+"""
+ENDINGS = tuple(_ENDINGS.split())
+_FAMILIES = """
+    AGENTOPS AKTO ALERTING ANTHROPIC APORIA ARGILLA ARIZE ATHINA AZURE BRAINTRUST CLICKHOUSE CLOUDZERO CONFIDENT
+    CYBERARK DATABASE DATADOG DD DEEPEVAL DYNAMO EMAIL FOCUS GALILEO GCS GOOGLE GREENSCALE HCP HELICONE HF HUGGINGFACE
+    HUMANLOOP INFISICAL LAGO LAKERA LANGFUSE LANGSMITH LANGTRACE LASSO LEVO LITERAL LOGFIRE LUNARY MAVVRIK
+    MLFLOW NEW_RELIC NEWRELIC OPENMETER OPIK OTEL PAGERDUTY PANGEA PHOENIX POINTFIVE POSTHOG PRESIDIO PROMPTLAYER PUBSUB
+    PYROSCOPE QDRANT REDIS RESEND SENDGRID SENTRY SIGNOZ SLACK SMTP SPEND_LOGS SQS SUPABASE TRACELOOP VALKEY VANTAGE
+    VERTEX VERTEXAI WANDB WEAVE WEBHOOK ZEROBUS
+"""
+FAMILIES = tuple(f"{name}_" for name in _FAMILIES.split())
+NAMES = frozenset(
+    {
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "WEBSOCKET_PROXY", "WS_PROXY", "WSS_PROXY",
+        "DIRECT_URL", "HOSTED_VLLM_API_KEY", "LITELLM_LICENSE", "LITELLM_ENABLE_PYROSCOPE", "USE_LITELLM_PROXY",
+        "USE_AWS_KMS", "USE_DDTRACE", "USE_DDPROFILER", "OAUTHLIB_INSECURE_TRANSPORT", "STORE_MODEL_IN_DB",
+        "CLOUDSDK_CONFIG", "LITELLM_DEV_ENV_HOT_RELOAD", "CONFIG_FILE_PATH", "WORKER_CONFIG", "OPENAI_ORGANIZATION",
+        "OPENAI_PROJECT", "CIRCLE_OIDC_TOKEN_V2",
+    }
+)  # fmt: skip
+# The embedded AWS's own, and what says nothing about where anything goes.
+AWS_KEPT = frozenset({"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_PAGER"})
+KEPT = frozenset({"LITELLM_MASTER_KEY", "LITELLM_SALT_KEY", "NO_PROXY", "HOSTNAME", "SSH_AUTH_SOCK"})
+
+
+def leads_away(name: str, value: Any = None) -> bool:
+    """Whether a variable of that name, or holding that, may lead to another machine or to the real AWS."""
+    upper = name.upper()
+    if upper in KEPT or upper in AWS_KEPT:
+        return False
+    return upper.startswith(("AWS_", *FAMILIES)) or upper.endswith(ENDINGS) or upper in NAMES or is_elsewhere(value)
