@@ -71,6 +71,7 @@ def whole(reply: Reply) -> Json:
         "model": reply.asked.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}],
         "usage": usage(reply),
+        "service_tier": "default",
         "system_fingerprint": "fp_embedded",
     }
 
@@ -102,6 +103,7 @@ def _envelope(reply: Reply) -> Json:
         "object": "chat.completion.chunk",
         "created": reply.created,
         "model": reply.asked.model,
+        "service_tier": "default",
         "system_fingerprint": "fp_embedded",
     }
 

@@ -1,8 +1,9 @@
 """Providers whose requests LiteLLM sends wherever `api_base` says, and by which variable they are led without one.
 
-Measured with LiteLLM 1.106.2: for each of its 174 providers a completion with `api_base`, and one with every variable
-of LiteLLM's source that holds an address, at a server on loopback, while connections to anything else were refused. A
-provider that is not here ignored the address, asked another machine first, or speaks a protocol of its own.
+Measured with LiteLLM 1.106.2: for each of its 174 providers a chat completion with `api_base`, and one with every
+variable of LiteLLM's source that holds an address, at a server on loopback, while connections to anything else were
+refused. A provider that is not here ignored the address, asked another machine first, or speaks a protocol that the
+embedded side does not (OpenAI's older completions and its Responses API too).
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ _CHAT = """
 # Provider → the path, below the embedded side's `_providers/`, that takes the place of its api_base.
 PATHS: dict[str, str] = {
     **dict.fromkeys(_CHAT.split(), OPENAI),
-    "text-completion-openai": OPENAI,  # POST {api_base}/completions
     **dict.fromkeys(("heroku", "oobabooga"), OPENAI_ROOT),  # which add /v1/chat/completions
     "azure": AZURE,  # POST {api_base}/openai/deployments/NAME/chat/completions
     "azure_ai": OPENAI,  # but see `gateway.litellm.containment.providers`

@@ -67,7 +67,9 @@ def _open(draft: Draft, where: str) -> None:
 
 
 def _path(provider: str, model: str) -> str | None:
-    """Where a provider's requests are answered. Azure AI speaks another protocol for some models."""
+    """Where a provider's requests are answered; None where nobody does. Azure AI speaks another protocol for some."""
+    if model.startswith("responses/"):
+        return None
     if provider == "azure_ai":
         if model.startswith("claude"):
             return provider_table.ANTHROPIC
@@ -78,6 +80,8 @@ def _path(provider: str, model: str) -> str | None:
 
 def _refusal(where: str, model: str, provider: str) -> str:
     whose = f"the provider {provider!r}" if provider else "a provider that its name does not say"
+    if provider in provider_table.PATHS:
+        whose = f"{provider}'s Responses API"
     advice = "" if provider else " Write the provider before it, as in openai/NAME."
     return (
         f"{where}.model: {model!r} is of {whose}, which nothing on the embedded side answers for.{advice} "

@@ -25,7 +25,6 @@ CHAT = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }  # fmt: skip
-TEXT = {**CHAT, "object": "text_completion", "choices": [{"index": 0, "text": "hello", "finish_reason": "stop"}]}
 MESSAGE = {
     "id": "m", "type": "message", "role": "assistant", "model": "x", "content": [{"type": "text", "text": "hello"}],
     "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1},
@@ -39,8 +38,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length") or 0))
         asked.append([self.path.partition("?")[0], [self.headers[name] for name in KEY_HEADERS if self.headers[name]]])
-        chat = TEXT if self.path.endswith("/v1/completions") else CHAT
-        body = json.dumps(MESSAGE if self.path.endswith("/messages") else chat).encode()
+        body = json.dumps(MESSAGE if self.path.endswith("/messages") else CHAT).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

@@ -12,8 +12,7 @@ from gateway.litellm.containment.provider_table import PATHS
 ASKING = ROOT / "tests" / "gateway" / "litellm" / "contained_providers.py"
 # Where LiteLLM ends up below the path, where it is not /chat/completions.
 ENDS = {"azure": "/openai/deployments/some-model/chat/completions", "anthropic": "/v1/messages",
-        "heroku": "/v1/chat/completions", "oobabooga": "/v1/chat/completions",
-        "text-completion-openai": "/completions"}  # fmt: skip
+        "heroku": "/v1/chat/completions", "oobabooga": "/v1/chat/completions"}  # fmt: skip
 
 
 def asked(tmp_path, *arguments):

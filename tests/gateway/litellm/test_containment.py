@@ -123,6 +123,8 @@ def test_a_deployment(params, becomes, said):
     [
         ("vertex_ai/gemini-2.5-pro", "'vertex_ai/gemini-2.5-pro' is of the provider 'vertex_ai', which nothing on"),
         ("sagemaker/x", "the provider 'sagemaker'"),
+        ("text-completion-openai/x", "the provider 'text-completion-openai'"),
+        ("openai/responses/gpt-5", "openai's Responses API"),
         ("vertex_ai/*", "the provider 'vertex_ai'"),
         ("gemini-2.5-pro", "a provider that its name does not say"),
         ("cohere/command-r", "Leave this deployment out, or run against the real one with --aws live."),
