@@ -80,7 +80,7 @@ def ran(place):
     gateway.until("Ctrl-C ends it")
     answers = {model: ask(port, here.keys["LITELLM_MASTER_KEY"], model) for model in GROUPS + BY_NAME}
     answers["replicate/x"] = ask(port, here.keys["LITELLM_MASTER_KEY"], "replicate/x")
-    time.sleep(6)  # health checks in the background, and loggers that send in batches, have their turn
+    time.sleep(4)  # health checks in the background, and loggers that send in batches, have their turn
     [main] = [pid for pid, command in gateway.children.items() if " -m gateway " in command and "strace" not in command]
     os.kill(main, signal.SIGTERM)  # strace keeps it to itself
     gateway.wait(60)
@@ -102,7 +102,7 @@ def test_the_kernel_is_asked_for_this_machine_only(ran):
 def test_what_the_guard_stopped_is_known(ran):
     """The rules knew all but code of the user's own, and a provider that only a request named."""
     stopped = set(refused(ran[1]))
-    assert stopped == {"callback.example.com", "api.replicate.com"}
+    assert stopped == {"callback.example.com", "api.replicate.com", "huggingface.co"}  # whose template Replicate wants
     assert "The callback was stopped: " in ran[1]
     assert ran[0]["replicate/x"][0] >= 400
 
