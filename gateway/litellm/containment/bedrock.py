@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.litellm.containment.draft import Draft
+from gateway.litellm.containment.draft import Draft, name_of
 from gateway.litellm.environment import PREFIX
-from gateway.litellm.model_id import BEDROCK, ModelName, parse
+from gateway.litellm.model_id import BEDROCK
 
 # Source: LiteLLM 1.106.2, `llms/bedrock/base_aws_llm.py` and `CredentialLiteLLMParams` in `types/router.py`.
 ENDPOINTS = ("aws_bedrock_runtime_endpoint", "aws_sts_endpoint", "aws_bedrock_endpoint", "aws_s3_endpoint_url",
@@ -55,8 +55,10 @@ class _Credentials:
 def lead_to_the_embedded_aws(draft: Draft) -> None:
     """Each Bedrock deployment without an address of its own; with a profile, a role or both, and a Region."""
     credentials = _Credentials(draft)
-    of_bedrock = [(where, params) for where, params in draft.deployments() if _name(params).provider == BEDROCK]
-    named = _named_credentials(draft, credentials, {params.get("litellm_credential_name") for _, params in of_bedrock})
+    of_bedrock = [(where, params) for where, params in draft.deployments() if name_of(params).provider == BEDROCK]
+    named = _named_credentials(
+        draft, credentials, {str(params.get("litellm_credential_name")) for _, params in of_bedrock}
+    )
     defaults = draft.section("router_settings", "default_litellm_params")
     shared = {}
     if _is_of_aws(defaults):
@@ -68,27 +70,23 @@ def lead_to_the_embedded_aws(draft: Draft) -> None:
             draft.roles.append(str(found["aws_role_name"]))
         elif not found.get("aws_profile_name"):
             found["aws_profile_name"] = draft.profile
-        if not found.get("aws_region_name") and not _name(params).region:
+        if not found.get("aws_region_name") and not name_of(params).region:
             found["aws_region_name"] = draft.region
         params |= found
         if str(profile := found.get("aws_profile_name", "")).startswith("keys-"):
             draft.profiles.append(str(profile))
 
 
-def _name(params: dict[str, Any]) -> ModelName:
-    return parse(str(params.get("model")), params.get("custom_llm_provider"))
-
-
 def _is_of_aws(params: dict[str, Any]) -> bool:
     return any(str(name).startswith(("aws_", "s3_")) for name in params)
 
 
-def _named_credentials(draft: Draft, credentials: _Credentials, used: set[Any]) -> dict[str, dict[str, Any]]:
+def _named_credentials(draft: Draft, credentials: _Credentials, used: set[str]) -> dict[str, dict[str, Any]]:
     """Name of an entry of credential_list → whose it is in AWS. A deployment that names one gets that itself."""
     found = {}
     for position, entry in draft.listed("credential_list"):
         values = entry.get("credential_values")
-        if isinstance(values, dict) and (_is_of_aws(values) or entry.get("credential_name") in used):
+        if isinstance(values, dict) and (_is_of_aws(values) or str(entry.get("credential_name")) in used):
             where = f"credential_list[{position}].credential_values"
             found[str(entry.get("credential_name"))] = _identity(values, credentials.take_out(where, values))
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.litellm.containment.change import Change
 from gateway.litellm.environment import PREFIX
+from gateway.litellm.model_id import ModelName, parse
 
 _NOTHING: tuple[Any, ...] = (None, False, "", [], {})
 
@@ -86,6 +87,12 @@ class Draft:
     def contained(self) -> Contained:
         profiles, roles = (tuple(dict.fromkeys(found)) for found in (self.profiles, self.roles))
         return Contained(self.file, self.environment, tuple(self.changes), profiles, roles)
+
+
+def name_of(params: Mapping[str, Any]) -> ModelName:
+    """What a deployment's `model` says."""
+    provider = params.get("custom_llm_provider")
+    return parse(str(params.get("model")), provider if isinstance(provider, str) else None)
 
 
 def as_list(value: Any) -> list[Any]:

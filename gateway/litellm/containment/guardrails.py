@@ -74,7 +74,7 @@ def _old_stays(entry: Any) -> bool:
 
 def _unname(draft: Draft, where: str, params: dict[str, Any], gone: set[str]) -> None:
     named = as_list(params.get("guardrails"))
-    if kept := [one for one in named if one not in gone]:
+    if kept := [one for one in named if str(one) not in gone]:
         params["guardrails"] = kept
     elif named:
         draft.drop(params, where, "guardrails", _POLICY)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gateway.litellm.containment import provider_table
-from gateway.litellm.containment.draft import Draft, mappings
-from gateway.litellm.model_id import BEDROCK, parse
+from gateway.litellm.containment.draft import Draft, mappings, name_of
+from gateway.litellm.model_id import BEDROCK
 
 FOLDER = "_providers"  # below the embedded side's address
 HARMLESS_KEY = "sk-not-a-real-key"
@@ -26,7 +26,7 @@ def lead_to_the_embedded_side(draft: Draft) -> None:
     own_code = {str(entry.get("provider")) for entry in mappings(draft.section("litellm_settings").get(
         "custom_provider_map"))}  # fmt: skip
     for where, params in draft.deployments():
-        name = parse(str(params.get("model")), params.get("custom_llm_provider"))
+        name = name_of(params)
         if name.provider == BEDROCK:
             continue
         draft.drop_all(params, where, ADDRESSES, _ADDRESS)

@@ -3,11 +3,12 @@
 import ast
 import copy
 import re
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.yaml_file import ConfigError
@@ -149,9 +150,9 @@ def test_all_refusals_are_said_at_once():
 
 
 def test_a_provider_of_ones_own_code_is_not_refused():
-    settings = {"custom_provider_map": [{"provider": "mine", "custom_handler": "my_module.handler"}]}
+    own = {"custom_provider_map": [{"provider": "mine", "custom_handler": "my_module.handler"}]}
     entry = {"model_name": "x", "litellm_params": {"model": "mine/x"}}
-    assert contained({"model_list": [entry], "litellm_settings": settings}).file["litellm_settings"] == settings
+    assert contained({"model_list": [entry], "litellm_settings": own}).file["litellm_settings"] == own
 
 
 def test_the_same_credential_is_the_same_account_and_another_is_another():
@@ -366,18 +367,25 @@ def test_a_wildcard_for_every_provider_gets_keys_that_are_none():
 
 def full():
     """A file with something of everything."""
-    settings = {}
+    sections = {}
     for section, key, written, _ in SWITCHED:
-        settings.setdefault(section, {})[key] = copy.deepcopy(written)
+        sections.setdefault(section, {})[key] = copy.deepcopy(written)
     return {
         "model_list": [
             {"model_name": "b", "litellm_params": {**BEDROCK, "aws_sts_endpoint": AWAY, "aws_access_key_id": SECRET}},
+            {"model_name": "b", "litellm_params": {**BEDROCK, "litellm_credential_name": "c", "guardrails": ["l"]}},
             {"model_name": "o", "litellm_params": {"model": "openai/x", "api_base": AWAY, "api_key": SECRET}},
-            {"model_name": "a", "litellm_params": {"model": "azure/x", "api_base": AWAY, "azure_ad_token": SECRET}},
+            {"model_name": "a", "litellm_params": {"model": "x", "custom_llm_provider": "azure", "api_base": AWAY}},
+            {"model_name": "f", "litellm_params": {**BEDROCK, "fallbacks": [{"model": "openai/x", "api_base": AWAY}]}},
         ],
+        "credential_list": [
+            {"credential_name": "c", "credential_values": {"api_key": SECRET, "api_base": AWAY}, "credential_info": {}}
+        ],
+        "prompts": [{"prompt_id": "p", "litellm_params": {"prompt_integration": "langfuse", "api_base": AWAY}}],
+        "policies": {"p": {"guardrails": ["l"]}},
         "guardrails": [{"guardrail_name": "l", "litellm_params": {"guardrail": "lakera_v2", "api_base": AWAY}}],
         "mcp_servers": {"x": {"url": AWAY}},
-        **settings,
+        **sections,
     }
 
 
@@ -416,6 +424,36 @@ def test_no_address_of_another_machine_is_left_anywhere(added, variables):
     assert addresses(result.file) == []
     assert addresses({name: value for name, value in result.environment.items() if value}) == []
     assert {name for name in variables if result.environment.get(name, AWAY) is not None} == set()
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), URLS, st.just("os.environ/A"))
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@st.composite
+def odd_files(draw):
+    """The full file with something else in the place of one of its values."""
+    file = full()
+    place = file
+    while True:
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
+            place = place[key]
+        else:
+            place[key] = draw(ANYTHING)
+            return file
+
+
+@settings(max_examples=150)
+@given(odd_files())
+def test_what_litellm_would_refuse_is_left_to_it(file):
+    """Whatever stands there, the rules stumble over nothing, and no address is left."""
+    with suppress(ConfigError):
+        assert addresses(contained(file).file) == []
 
 
 def test_no_secret_is_left_or_reported():
