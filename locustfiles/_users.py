@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.users.user import BedrockUser, GatewayUser
+from harness import BedrockUser, GatewayUser
 
 __all__ = ["BedrockUser", "GatewayUser"]
 

@@ -59,7 +59,7 @@ def test_what_is_private_stays_in_its_room(path: Path) -> None:
 
 
 def test_locusts_process_never_loads_pandas() -> None:
-    program = "import sys, harness.users.user; print([name for name in ('pandas', 'litellm') if name in sys.modules])"
+    program = "import sys, harness.run.events; print([name for name in ('pandas', 'litellm') if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"
 

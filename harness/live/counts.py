@@ -14,19 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from analysis.model import INVOCATIONS_CSV, REQUESTS_CSV, VERDICTS_JSON, Answer, Outcome, Record, Run, RunClaim
+from harness.run.state import RunState, Stage
 
-MAX_DEPLOYMENTS = 200  # told apart in a run; ids come from the server, which could name a new one in every answer
+MAX_DEPLOYMENTS = 200  # kept apart in a run; ids come from the server, which could name a new one in every answer
 OTHERS = "(others)"
 PAUSE_EVERY = 500  # lines of a run's files, read beside a run that is being measured
-
-
-class Phase(StrEnum):
-    """Where a run is."""
-
-    SENDING = "sending"
-    JUDGING = "waiting for CloudWatch, then judging"
-    JUDGED = "judged"
-    UNJUDGED = "saved, but not judged: see the terminal"
 
 
 class State(StrEnum):
@@ -98,10 +90,10 @@ class _Served:
 class Live:
     """One run, from its first request until the next run begins."""
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: Run, folder: Path, state: RunState | None = None) -> None:
         self.run = run
         self.folder = folder
-        self.phase = Phase.SENDING
+        self.state = state or RunState()
         self.starts_at: float | None = None  # its first request; None until that is planned
         self.answers: tuple[Answer, ...] = ()  # one a claim of the run, then one a pattern without any, once judged
         self.regions: list[RegionRow] | None = None  # None: CloudWatch has not delivered
@@ -116,6 +108,16 @@ class Live:
             for consumer in run.consumers
             if consumer.route == "gateway" and run.fallbacks.get(consumer.model)
         }
+
+    @property
+    def phase(self) -> Stage:
+        """As people are shown it: a run is sending until it is being judged."""
+        shown = (Stage.JUDGING, Stage.JUDGED, Stage.UNJUDGED)
+        return self.state.stage if self.state.stage in shown else Stage.SENDING
+
+    def planned(self, starts_at: float) -> None:
+        """When its first request is due, epoch seconds."""
+        self.starts_at = starts_at
 
     def add(self, record: Record) -> None:
         """Counts a request that has ended."""
@@ -135,7 +137,6 @@ class Live:
 
     def judged(self, answers: Sequence[Answer] | None, regions: list[RegionRow] | None) -> None:
         """The analysis has ended; None: without verdicts, without CloudWatch's side."""
-        self.phase = Phase.UNJUDGED if answers is None else Phase.JUDGED
         self.answers = tuple(answers or ())
         self.regions = regions
 

@@ -22,7 +22,7 @@ from analysis.model import REPORT_HTML, Answer, Outcome, Record, worst
 from common.console import SteadyConsole
 from harness.live.counts import Live, State, answers, percent
 
-MANY = 200  # requests of a run that are told in a line each, at most
+MANY = 200  # requests of a run that get a line each, at most
 TABLE_EVERY_S = 0.5
 LINE_EVERY_S = 10.0
 
@@ -54,7 +54,7 @@ def complain(text: str) -> None:
     _errors.print(Text.assemble(("Error: ", "bold red"), text), soft_wrap=True)
 
 
-def tell(record: Record) -> None:
+def report(record: Record) -> None:
     """One finished request: time, pattern, consumer, outcome, who served it, seconds."""
     outcome = record.outcome
     by = record.deployment if outcome is Outcome.ANSWERED else record.error_type
@@ -70,12 +70,12 @@ def tell(record: Record) -> None:
     )
 
 
-def tell_conclusion(folder: Path) -> None:
+def report_conclusion(folder: Path) -> None:
     """In one line: what the verdicts come to, and where the report is."""
-    told, report = answers(folder), folder / REPORT_HTML
-    if told is not None and report.exists():
-        answer = worst(told)
-        counts = ", ".join(f"{told.count(kind)} {kind.value}" for kind in Answer if kind in told)
+    found, report = answers(folder), folder / REPORT_HTML
+    if found is not None and report.exists():
+        answer = worst(found)
+        counts = ", ".join(f"{found.count(kind)} {kind.value}" for kind in Answer if kind in found)
         _console.print(
             Text.assemble((f"{answer.value} ", _ANSWER_STYLES[answer]), f"({counts}), report {report}"), soft_wrap=True
         )
@@ -92,11 +92,11 @@ class Progress:
         self._greenlet: gevent.Greenlet | None = None
         if many and not silent:
             in_place = _console.is_terminal and not _console.is_dumb_terminal
-            self._greenlet = gevent.spawn(self._keep_table if in_place else self._tell_now_and_then)
+            self._greenlet = gevent.spawn(self._keep_table if in_place else self._report_now_and_then)
 
-    def tell(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         if self._a_line_each:
-            tell(record)
+            report(record)
 
     def stop(self) -> None:
         """Takes the table away: what follows is said in full by the analysis."""
@@ -121,7 +121,7 @@ class Progress:
             self._in_place.update(table(self._live), refresh=True)
             gevent.sleep(TABLE_EVERY_S)
 
-    def _tell_now_and_then(self) -> None:
+    def _report_now_and_then(self) -> None:
         while True:
             gevent.sleep(LINE_EVERY_S)
             say(summary(self._live))
@@ -157,7 +157,7 @@ def table(live: Live) -> RenderableType:
     served = _table("Served by", "Answered", "Share", "Average time")
     for part in live.deployments():
         served.add_row(
-            Text.assemble((part.deployment or "not told", "bold"), (f"  {part.pattern}", "dim")),
+            Text.assemble((part.deployment or "not reported", "bold"), (f"  {part.pattern}", "dim")),
             f"{part.answered:,}",
             percent(part.answered, part.of),
             f"{part.mean_ms / 1000:.3f} s",

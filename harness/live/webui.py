@@ -1,7 +1,7 @@
 """What we add to Locust's web UI: tabs with their downloads, a line that says where the run is, and the reports.
 
 The tabs are Locust's own `extended_tabs`: tables in the page's template arguments, filled by `extended_stats` in its
-answers to /stats/requests. Locust stops asking when a run stops, so the verdict and the links are told by a small
+answers to /stats/requests. Locust stops asking when a run stops, so the verdict and the links are shown by a small
 script of our own (webui.js), which the page loads beside Locust's.
 """
 
@@ -22,7 +22,7 @@ from locust.web import WebUI
 
 from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, RUN_JSON, Run
 from common.yaml_file import ConfigError
-from harness import clock as clock
+from harness import clock
 from harness.live.counts import Live, answers, percent
 
 HERE = Path(__file__).parent
@@ -85,7 +85,14 @@ def _patterns(live: Live) -> Iterable[Cells]:
 def _deployments(live: Live) -> Iterable[Cells]:
     for row in live.deployments():
         share = percent(row.answered, row.of)
-        yield row.pattern, row.deployment or "not told", row.model, row.answered, share, f"{row.mean_ms / 1000:.3f} s"
+        yield (
+            row.pattern,
+            row.deployment or "not reported",
+            row.model,
+            row.answered,
+            share,
+            f"{row.mean_ms / 1000:.3f} s",
+        )
 
 
 def _regions(live: Live) -> Iterable[Cells]:
@@ -246,8 +253,8 @@ def _list(runs: Path) -> list[dict[str, Any]]:
     for folder in sorted((path for path in runs.iterdir() if _RUN_ID.fullmatch(path.name)), reverse=True)[:MAX_RUNS]:
         try:
             run = Run.model_validate_json((folder / RUN_JSON).read_bytes())
-            told = answers(folder)
+            found_answers = answers(folder)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        found.append({"id": folder.name, "run": run, "answers": told, "reports": _reports(folder)})
+        found.append({"id": folder.name, "run": run, "answers": found_answers, "reports": _reports(folder)})
     return found

@@ -21,16 +21,15 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from common.interruption import Interrupted, interruptible
 from common.loopback import bypass_proxies
-from common.places import CONFIG_DIR
 from common.process import ChildError
 from common.yaml_file import ConfigError
 from gateway.stack import Files
-from harness.live.terminal import complain
-from harness.run.harness import Harness
+from harness.live.terminal import complain, leave_stdout
+from harness.run import classes
+from harness.run.exit_code import USAGE_ERROR
 from harness.run.plan import seconds
+from harness.run.runs import Runs
 from harness.run.worker import Worker
-
-USAGE_ERROR = 2
 
 
 @events.init_command_line_parser.add_listener
@@ -39,13 +38,8 @@ def _add_arguments(parser: LocustArgumentParser) -> None:
         parser.add_argument(name, env_var=f"LOCUST_{name.strip('-').replace('-', '_').upper()}", **kwargs)
 
     hidden: dict[str, Any] = {"include_in_web_ui": False}
-    add("--gateway-config", default=str(Files.config), help="config.yaml: AWS, models, router", **hidden)
-    add(
-        "--patterns",
-        default=str(CONFIG_DIR / "patterns.yaml"),
-        help="patterns.yaml: consumers, traffic, claims",
-        **hidden,
-    )
+    add("--gateway-config", default=str(Files.config), help="LiteLLM's file: models, router", **hidden)
+    add("--patterns", help="patterns.yaml: consumers, traffic, claims; default: what fits --gateway-config", **hidden)
     add("--embedded-config", default=str(Files.embedded), help="embedded.yaml: the embedded AWS", **hidden)
     add("--aws", choices=["embedded", "live"], help="which AWS; overrides config.yaml's aws.endpoint", **hidden)
     add("--runs", default="runs", help="folder of the run folders", **hidden)
@@ -63,13 +57,20 @@ def _interrupt() -> None:
     gevent.kill(gevent.get_hub().parent, KeyboardInterrupt)
 
 
+@events.test_start.add_listener
+def _spawn_ordered(environment: Environment, **_: Any) -> None:
+    """Listens from the import on: a worker gets its first order to spawn users as soon as it is connected."""
+    if isinstance(environment.runner, WorkerRunner):
+        classes.add_ordered(environment)
+
+
 @events.init.add_listener
 def _init(environment: Environment, **_: Any) -> None:
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # Locust's level is INFO, where it tells of every client
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # Locust's level is INFO, where it reports every client
     try:
         _start(environment)
     except (Exception, Interrupted) as error:
-        code = _told(error)
+        code = _explained(error)
         if isinstance(environment.runner, MasterRunner):
             environment.runner.quit()  # its workers, which would wait for it
         sys.exit(code)
@@ -83,13 +84,15 @@ def _start(environment: Environment) -> None:
         gevent.signal_handler(signal.SIGINT, worker.await_master if forked else _interrupt)
         return
     with interruptible():
-        harness = Harness(environment)
-        atexit.register(harness.end)  # however Locust ends, short of SIGKILL
-        harness.start()
+        if environment.parsed_options and environment.parsed_options.json:
+            leave_stdout()
+        runs = Runs(environment)
+        atexit.register(runs.end)  # however Locust ends, short of SIGKILL
+        runs.start()
     gevent.signal_handler(signal.SIGINT, _interrupt)  # Locust has one of its own for SIGTERM
 
 
-def _told(error: BaseException) -> int:
+def _explained(error: BaseException) -> int:
     """Says why nothing could be started. Returns the exit code; Locust's own would be 1: a claim that fails."""
     match error:
         case ConfigError() | ChildError():

@@ -11,18 +11,12 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from analysis.model import Record
-from harness import clock as _clock
-from harness.run.plan import Plan
-from harness.run.self_check import health
+from harness import clock
+from harness.run.messages import FINISH, FINISHED, PLAN, RECORDS, REFUSED, Begin, Finished, Refused
+from harness.users.pacing import senders
 from harness.users.recording import WorkerRecords
-from harness.users.senders import senders
 
-PLAN = "proof_plan"  # master → worker: a Plan
-FINISH = "proof_finish"  # master → worker: stop sending, report what is left
-FINISHED = "proof_finished"  # worker → master: how many records it sent in all
-REFUSED = "proof_refused"  # worker → master: why it cannot send what the plan asks for
 FINISH_GRACE_S = 10.0  # beyond --stop-timeout, for workers' last reports
-RECORDS = "proof_records"  # the key of our part in Locust's own worker reports
 
 
 class Worker:
@@ -59,12 +53,13 @@ class Worker:
         self._records = WorkerRecords()
 
     def _on_plan(self, msg: Any, **_: Any) -> None:
-        _clock.follow(msg.data["now"])
-        os.environ.update(msg.data["plan"]["environment"])
+        begin = Begin.from_data(msg.data)
+        clock.follow(begin.now)
+        os.environ.update(begin.plan.environment)
         try:
-            senders.begin(Plan.from_message(msg.data["plan"]), self._runner.client_id)
+            senders.begin(begin.plan, self._runner.client_id)
         except Exception as error:  # an AWS profile that this machine does not know, for instance
-            self._runner.send_message(REFUSED, {"error": f"{type(error).__name__}: {error}"})
+            self._runner.send_message(REFUSED, Refused(f"{type(error).__name__}: {error}").to_data())
 
     def _on_request(self, context: dict[str, Any], **_: Any) -> None:
         record = context.get("record")
@@ -80,4 +75,4 @@ class Worker:
         # Locust's worker would sleep for stop_timeout before it is ready for the next run; all has been waited for.
         self._environment.stop_timeout = 0
         self._runner._send_stats()
-        self._runner.send_message(FINISHED, {"count": self._records.count, "health": health.to_message()})
+        self._runner.send_message(FINISHED, Finished(self._records.count, senders.health()).to_data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,45 +11,19 @@ from pydantic import Field, model_validator
 from common.fields import Count, Strict, VariableName
 from common.places import CONFIG_DIR
 from common.yaml_file import At, ConfigError, nearest, read, validate
-from gateway.demand import Demand
 from gateway.keys import MASTER_KEY, KeyUse, Limits, key_table
 from gateway.litellm.config import Config
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
+from harness.settings.prompt import Prompt
 from harness.settings.traffic import Traffic
 
-
-class Between(Strict):
-    """A number drawn anew for each request: any of min to max, both included, is as likely as any other."""
-
-    min: Count
-    max: Count
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Between:
-        if self.max < self.min:
-            raise At(("max",), f"is {self.max}, below min, which is {self.min}")
-        return self
-
-
-class Prompt(Strict):
-    """What is asked. One of `text`, `words` (so many, at random) and `file` (JSONL, a list of messages a line)."""
-
-    text: str | None = None
-    words: Count | Between | None = None
-    file: str | None = None
-    max_tokens: Count | Between = 64
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Prompt:
-        if sum(source is not None for source in (self.text, self.words, self.file)) != 1:
-            raise ValueError("takes exactly one of text, words and file")
-        return self
+Route = Literal["gateway", "direct"]  # through the gateway, or straight to Bedrock
 
 
 class Consumer(Strict):
-    """A tenant: its key and quota, the model it asks for, its fixed users and its named traffics."""
+    """Who asks: its key and quota, the model it asks for, its fixed users and its named traffics."""
 
-    route: Literal["gateway", "direct"] | None = None  # absent: the pattern's
+    route: Route | None = None  # absent: the pattern's
     model: str | None = None  # a model group; absent on the direct route: cris.model_id
     profile: str | None = None  # the direct route's AWS profile; absent: the model group's, else aws.profile_name
     key: VariableName = MASTER_KEY  # the environment variable that holds its key
@@ -81,9 +56,13 @@ class Claim(Strict):
 
 class Pattern(Strict):
     title: str
-    route: Literal["gateway", "direct"] = "gateway"
+    route: Route = "gateway"
     consumers: Annotated[dict[str, Consumer], Field(min_length=1)]
     claims: Annotated[list[Claim], Field(min_length=1)]
+
+    def route_of(self, consumer: Consumer) -> Route:
+        """A consumer's own, else the pattern's."""
+        return consumer.route or self.route
 
 
 class Patterns(Strict):
@@ -126,38 +105,33 @@ class Patterns(Strict):
             for name, consumer in pattern.consumers.items()
         )
 
-    def demand(self, config: Config) -> Demand:
-        """What all of its consumers together ask of the gateway and of AWS."""
-        groups, profiles, models = set(), {}, set()
-        for name, pattern in self.patterns.items():
-            for who, consumer in pattern.consumers.items():
-                if (consumer.route or pattern.route) == "gateway":
-                    groups |= {consumer.model} if consumer.model else set()
-                elif consumer.model and not config.entries_of(consumer.model):
-                    models.add(consumer.model)
-                if consumer.profile:
-                    profiles[f"patterns.{name}.consumers.{who}.profile"] = consumer.profile
-        return Demand(self.key_table(), frozenset(groups), profiles, frozenset(models))
-
 
 def load_patterns(path: Path | None, config: Config) -> Patterns:
-    """patterns.yaml, its model groups looked up in `config`."""
+    """patterns.yaml, its model groups looked up in `config`. Raises ConfigError naming file, line and key."""
     document = read(path or CONFIG_DIR / "patterns.yaml")
     patterns = validate(document, Patterns)
-    for name, pattern in patterns.patterns.items():
-        for consumer_name, consumer in pattern.consumers.items():
-            if (consumer.route or pattern.route) != "gateway":
-                continue
-            keys = ["patterns", name, "consumers", consumer_name]
-            if consumer.model is None:
-                problem = "has no model: name a model group of the gateway's configuration"
-            elif config.group_of(consumer.model) is None:
-                keys.append("model")
-                problem = (
-                    f"is {consumer.model!r}, which is not a model group of {config.document.path.name}"
-                    f"{nearest(consumer.model, [*config.groups, *config.aliases])}"
-                )
-            else:
-                continue
-            raise ConfigError(f"{document.where(keys)}: {problem}")
+    for keys, problem in _unknown_groups(patterns, config):
+        raise ConfigError(f"{document.where(keys)}: {problem}")
     return patterns
+
+
+def fit(path: Path, config: Config) -> bool:
+    """Whether all model groups that a patterns file asks for exist in `config`. Raises ConfigError for a faulty one."""
+    return not any(True for _ in _unknown_groups(validate(read(path), Patterns), config))
+
+
+def _unknown_groups(patterns: Patterns, config: Config) -> Iterator[tuple[list[str | int], str]]:
+    """The keys of each consumer of the gateway that asks for nothing that is there, and what is wrong."""
+    for pattern_name, pattern in patterns.patterns.items():
+        for name, consumer in pattern.consumers.items():
+            keys: list[str | int] = ["patterns", pattern_name, "consumers", name]
+            if pattern.route_of(consumer) != "gateway":
+                continue
+            if consumer.model is None:
+                yield keys, "has no model: name a model group of the gateway's configuration"
+            elif config.group_of(consumer.model) is None:
+                yield (
+                    [*keys, "model"],
+                    f"is {consumer.model!r}, which is not a model group of {config.document.path.name}"
+                    f"{nearest(consumer.model, [*config.groups, *config.aliases])}",
+                )

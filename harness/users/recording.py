@@ -16,7 +16,7 @@ CHUNK_LINES = 2_000  # what a worker sends to its master in one message, at most
 
 
 class RecordFile:
-    """requests.csv of a run: appended to every second, in whole lines. A fault is told once, and ends it."""
+    """requests.csv of a run: appended to every second, in whole lines. A fault is reported once, and ends it."""
 
     def __init__(self, path: Path, on_fault: Callable[[OSError], None]) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""The abstract users: tenants that wait for their arrivals and ask, through the gateway or straight to Bedrock."""
+"""The abstract users: they wait for their consumer's arrivals and ask, through the gateway or straight to Bedrock."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 from analysis.model import Outcome, Record
 from harness.clock import now
 from harness.redaction import text_without_secrets
-from harness.run import events as _run  # noqa: F401  (_run listens to Locust's events from its import on)
-from harness.run.one_run import on_schedule
-from harness.run.self_check import health
-from harness.users import bedrock as _bedrock
 from harness.users.alarm import COARSE_S, Alarm
-from harness.users.answers import Answer, add_body, add_failure, add_headers, gaps_ms, read_stream
-from harness.users.senders import Sender, senders
+from harness.users.clients import bedrock_client, converse
+from harness.users.openai_sse import Response, add_body, add_failure, add_headers, gaps_ms, read_stream
+from harness.users.pacing import Sender, senders
 
 CHAT = "/v1/chat/completions"
-MAX_TEXTS = 50  # of failures, told apart in a process
+MAX_TEXTS = 50  # of failures that a process keeps apart
 _NUMBERED = re.compile(r"\S*\d\S*")
 
 
-class Tenant(User):
+class ConsumerUser(User):
     """A user of one consumer. `ask()` sends one request; when it may start is the consumer's traffic's to say.
 
     A subclass may set its own `wait_time` (`constant(1)`, `between(1, 5)`): then it is a closed model, as in Locust.
@@ -47,6 +44,11 @@ class Tenant(User):
         self._free_since: float | None = now() if senders.planned else -math.inf
         self._stopped = False
         self._alarm = Alarm()
+
+    @classmethod
+    def on_schedule(cls) -> bool:
+        """Whether its requests follow the configured traffic; with a `wait_time` of its own it is a closed model."""
+        return cls.wait_time is ConsumerUser.wait_time
 
     @property
     def sender(self) -> Sender:
@@ -64,7 +66,7 @@ class Tenant(User):
     def _ended(self, _: Any) -> None:
         """However this user ends: a subclass's on_stop need not know of ours."""
         if self._intended_at is not None:
-            self._taken_from.give_back(self._intended_at)
+            self._taken_from.requeue(self._intended_at)
         self._alarm.close()
 
     def wait_time(self) -> float:
@@ -86,12 +88,12 @@ class Tenant(User):
         more. A closed model only waits for the start of the run.
         """
         if self._intended_at is None:
-            if on_schedule(type(self)):
+            if self.on_schedule():
                 self.wait()
             elif self._free_since is not None:  # its first
                 self._wait_for_start()
         sender = self.sender
-        messages = [{"role": "user", "content": text}] if text is not None else sender.next_prompt()
+        messages = [{"role": "user", "content": text}] if text is not None else sender.prompts.next_messages()
         if self._intended_at is not None:
             self._alarm.wait(self._intended_at - now())
         if self._stopped:  # as it woke up: what it began now, Locust would break off
@@ -99,7 +101,7 @@ class Tenant(User):
         started_at = now()
         intended_at = started_at if self._intended_at is None else self._intended_at
         if self._intended_at is not None and self._free_since is not None:
-            health.lag_ms.add((started_at - max(intended_at, self._free_since)) * 1000)
+            senders.started_late((started_at - max(intended_at, self._free_since)) * 1000)
         self._intended_at = self._free_since = None
         self._send(sender, messages, intended_at, started_at)
 
@@ -113,79 +115,81 @@ class Tenant(User):
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
         """One request straight to Bedrock."""
-        plan, tenant = sender.plan, sender.tenant
-        answer = Answer(deployment=tenant.profile or "")
-        with self._told(sender, answer, intended_at, started_at, "bedrock"):
-            bedrock = _bedrock.client(tenant.profile or "", plan.region, plan.timeout_s)
-            max_tokens = sender.next_max_tokens()
-            _bedrock.converse(answer, bedrock, tenant.model, messages, max_tokens, plan.run_id, tenant.stream, now)
+        plan, consumer = sender.plan, sender.consumer
+        response = Response(deployment=consumer.profile or "")
+        with self._recorded(sender, response, intended_at, started_at, "bedrock"):
+            bedrock = bedrock_client(consumer.profile or "", consumer.region, plan.timeout_s)
+            max_tokens = sender.prompts.next_max_tokens()
+            converse(response, bedrock, consumer.model, messages, max_tokens, plan.run_id, consumer.stream, now)
 
     @contextmanager
-    def _told(
-        self, sender: Sender, answer: Answer, intended_at: float, started_at: float, request_type: str
+    def _recorded(
+        self, sender: Sender, response: Response, intended_at: float, started_at: float, request_type: str
     ) -> Iterator[None]:
         """Whatever becomes of the request within is one Record, and one request in Locust's statistics."""
         try:
             yield
         except (Exception, GreenletExit) as error:
-            if answer.ended_at is None:
-                add_failure(answer, error, stream=sender.tenant.stream)
+            if response.ended_at is None:
+                add_failure(response, error, stream=sender.consumer.stream)
             if isinstance(error, GreenletExit):  # the run was stopped, and so is this user
                 raise
         finally:
-            if answer.error_type:  # a proxy's error page may quote the request
-                key = sender.tenant.key
-                answer.error_type = text_without_secrets(answer.error_type, key)
-                answer.message = text_without_secrets(answer.message, key)
-            record = self._record(sender, answer, intended_at, started_at, answer.ended_at or now())
-            failed = not is_success(record, sender.tenant.quota_rpm)
+            if response.error_type:  # a proxy's error page may quote the request
+                key = sender.consumer.key
+                response.error_type = text_without_secrets(response.error_type, key)
+                response.message = text_without_secrets(response.message, key)
+            record = self._record(sender, response, intended_at, started_at, response.ended_at or now())
+            failed = not is_success(record, sender.consumer.quota_rpm)
             self.environment.events.request.fire(
                 request_type=request_type,
                 name=self.consumer,
                 response_time=record.latency_ms,  # as in the records: from the intended start
-                response_length=answer.bytes,
-                exception=RequestFailed(record, answer.message) if failed else None,
+                response_length=response.bytes,
+                exception=RequestFailed(record, response.message) if failed else None,
                 context={**self.context(), "record": record},
                 start_time=intended_at,
                 url=None,
                 response=None,
             )
 
-    def _record(self, sender: Sender, answer: Answer, intended_at: float, started_at: float, ended_at: float) -> Record:
-        tenant = sender.tenant
+    def _record(
+        self, sender: Sender, response: Response, intended_at: float, started_at: float, ended_at: float
+    ) -> Record:
+        consumer = sender.consumer
         return Record(
             run_id=sender.plan.run_id,
-            pattern=tenant.pattern,
+            pattern=consumer.pattern,
             user_class=type(self).__name__,
-            consumer=tenant.name,
+            consumer=consumer.name,
             intended_at=intended_at,
             started_at=started_at,
             latency_ms=(ended_at - intended_at) * 1000,
-            ttft_ms=(answer.content_at[0] - started_at) * 1000 if answer.content_at else None,
-            status=answer.status,
-            model_asked=tenant.model,
-            deployment=answer.deployment,
-            retries=answer.retries,
-            fallbacks=answer.fallbacks,
-            request_id=answer.request_id,
-            error_type=answer.error_type,
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            cost_usd=answer.cost_usd,
-            gateway_overhead_ms=answer.gateway_overhead_ms,
-            streamed=tenant.stream,
+            ttft_ms=(response.content_at[0] - started_at) * 1000 if response.content_at else None,
+            status=response.status,
+            model_asked=consumer.model,
+            deployment=response.deployment,
+            retries=response.retries,
+            fallbacks=response.fallbacks,
+            request_id=response.request_id,
+            error_type=response.error_type,
+            input_tokens=response.input_tokens,
+            output_tokens=response.output_tokens,
+            cost_usd=response.cost_usd,
+            gateway_overhead_ms=response.gateway_overhead_ms,
+            streamed=consumer.stream,
             worker=sender.worker,
-            **gaps_ms(answer.content_at),
+            **gaps_ms(response.content_at),
         )
 
 
-class BedrockUser(Tenant):
+class BedrockUser(ConsumerUser):
     """Asks Bedrock directly, with boto3 and the consumer's AWS profile."""
 
     abstract = True
 
 
-class GatewayUser(Tenant, FastHttpUser):
+class GatewayUser(ConsumerUser, FastHttpUser):
     """Asks through the gateway, with the consumer's key; `route: direct` in its pattern sends straight to Bedrock."""
 
     abstract = True
@@ -199,50 +203,50 @@ class GatewayUser(Tenant, FastHttpUser):
         self.client.client.valid_response_codes = frozenset(range(1000))  # type: ignore[misc]
 
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
-        plan, tenant = sender.plan, sender.tenant
-        if tenant.route == "direct":
+        plan, consumer = sender.plan, sender.consumer
+        if consumer.route == "direct":
             super()._send(sender, messages, intended_at, started_at)
             return
-        answer = Answer()
-        with self._told(sender, answer, intended_at, started_at, "POST"):
-            response = self.client.post(
+        response = Response()
+        with self._recorded(sender, response, intended_at, started_at, "POST"):
+            received = self.client.post(
                 plan.url + CHAT,
                 data=sender.body(messages),
                 headers=sender.headers,
-                catch_response=True,  # so that Locust does not tell it too
+                catch_response=True,  # so that Locust does not report it too
                 stream=True,  # the body is read here, where its status is known already
             )
-            _read(answer, response, tenant.stream)
+            _read(response, received, consumer.stream)
 
 
-def _read(answer: Answer, response: Any, stream: bool) -> None:
-    """Fills in the answer. Raises whatever reading it does."""
-    if response.status_code == 0 or response.headers is None:
-        add_failure(answer, response.error, stream=stream)
+def _read(response: Response, received: Any, stream: bool) -> None:
+    """Fills in the response. Raises whatever reading it does."""
+    if received.status_code == 0 or received.headers is None:
+        add_failure(response, received.error, stream=stream)
         return
-    add_headers(answer, response.status_code, response.headers)
-    if stream and not answer.error_type:
-        read_stream(answer, _lines(response), now)
-        answer.ended_at = now()
-        _read_to_end(response)
+    add_headers(response, received.status_code, received.headers)
+    if stream and not response.error_type:
+        read_stream(response, _lines(received), now)
+        response.ended_at = now()
+        _read_to_end(received)
     else:
-        body = response.content or b""
-        answer.ended_at, answer.bytes = now(), len(body)
-        add_body(answer, body)
+        body = received.content or b""
+        response.ended_at, response.bytes = now(), len(body)
+        add_body(response, body)
 
 
-def _lines(response: Any) -> Iterator[bytes]:
+def _lines(received: Any) -> Iterator[bytes]:
     """The lines of a streamed body, each as soon as it is there."""
-    raw = response._response
+    raw = received._response
     while line := raw.readline(b"\n"):
         yield line
 
 
-def _read_to_end(response: Any) -> None:
+def _read_to_end(received: Any) -> None:
     """What follows a stream's end mark is only HTTP's own; unread, it would cost the connection."""
-    if response._response is not None:
+    if received._response is not None:
         with suppress(OSError, HTTPParseError):
-            response._response.read()
+            received._response.read()
 
 
 class RequestFailed(Exception):
@@ -251,14 +255,14 @@ class RequestFailed(Exception):
     The table keeps each text that is new to it: so those that differ by numbers or ids are one, and there is an end.
     """
 
-    _told: ClassVar[set[str]] = set()
+    _shown: ClassVar[set[str]] = set()
 
     def __init__(self, record: Record, message: str) -> None:
         same = _NUMBERED.sub("…", message)
         text = f"{record.outcome.value}: {record.status} {record.error_type} {same}".rstrip()[:300]
-        if len(self._told) >= MAX_TEXTS and text not in self._told:
+        if len(self._shown) >= MAX_TEXTS and text not in self._shown:
             text = f"{record.outcome.value}: {record.status} (more kinds of errors than are shown)"
-        self._told.add(text)
+        self._shown.add(text)
         super().__init__(text)
 
 

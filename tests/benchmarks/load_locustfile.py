@@ -2,7 +2,7 @@
 
 from locust import task
 
-from harness.users.user import GatewayUser
+from harness import GatewayUser
 
 
 class LoadUser(GatewayUser):

@@ -13,20 +13,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from common.yaml_file import ConfigError
-from harness.arrivals import (
-    BURST_ROOM_S,
-    MARGIN_S,
-    WINDOW_S,
-    arrivals,
-    bursts,
-    check_trace,
-    deal,
-    length_s,
-    start_of_burst,
-    with_whole_quotas,
-)
-from harness.run.plan import divide
-from harness.settings.traffic import Traffic
+from harness.run.quota_windows import BURST_ROOM_S, MARGIN_S, WINDOW_S, start, start_of_burst, with_whole_quotas
+from harness.run.shares import deal, divide
+from harness.settings.traffic import KINDS, Traffic, name_of
 
 
 def traffic(kind: str, **settings: Any) -> Traffic:
@@ -34,7 +23,7 @@ def traffic(kind: str, **settings: Any) -> Traffic:
 
 
 def all_of(kind: str, *, run_time_s: float | None = None, seed: int = 1, **settings: Any) -> list[float]:
-    return list(arrivals(traffic(kind, **settings), seed, run_time_s))
+    return list(traffic(kind, **settings).arrivals(seed, run_time_s))
 
 
 def test_a_burst_is_one_moment() -> None:
@@ -122,7 +111,7 @@ def test_a_faulty_trace_is_told_with_its_line(tmp_path: Path, content: str, line
     trace = tmp_path / "trace.csv"
     trace.write_text(content)
     with pytest.raises(ConfigError, match=says) as error:
-        check_trace(traffic("trace", file=str(trace)))
+        traffic("trace", file=str(trace)).check()
     assert f"{trace}:{line}:" in str(error.value)
 
 
@@ -137,16 +126,16 @@ def test_what_is_no_csv_is_told(tmp_path: Path, content: bytes) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_bytes(content)
     with pytest.raises(ConfigError, match=r"trace\.csv: the trace cannot be read: "):
-        check_trace(traffic("trace", file=str(trace)))
+        traffic("trace", file=str(trace)).check()
 
 
 def test_an_empty_or_missing_trace_is_told(tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("seconds\n")
     with pytest.raises(ConfigError, match="no arrivals"):
-        check_trace(traffic("trace", file=str(empty)))
+        traffic("trace", file=str(empty)).check()
     with pytest.raises(ConfigError, match="cannot be read"):
-        check_trace(traffic("trace", file=str(tmp_path / "none.csv")))
+        traffic("trace", file=str(tmp_path / "none.csv")).check()
 
 
 RATES = st.floats(0.1, 50)
@@ -161,9 +150,9 @@ SIMPLE = st.one_of(
 
 @given(SIMPLE, st.integers(0, 99), st.one_of(st.none(), st.floats(0, 200)))
 def test_every_traffic_ascends_and_stays_within_its_time(chosen: Traffic, seed: int, run_time_s: float | None) -> None:
-    times = list(arrivals(chosen, seed, run_time_s))
+    times = list(chosen.arrivals(seed, run_time_s))
     assert all(earlier <= later for earlier, later in pairwise(times))
-    limit = length_s(chosen) if run_time_s is None else run_time_s
+    limit = chosen.length_s if run_time_s is None else run_time_s
     assert all(0 <= at <= limit for at in times)
 
 
@@ -193,14 +182,14 @@ def test_no_burst_straddles_two_windows(now: float) -> None:
 def test_only_bursts_wait_for_a_window() -> None:
     burst = {"kind": "burst", "requests": 2}
     constant = {"kind": "constant", "rate_per_s": 1.0, "duration_s": 2.0}
-    assert bursts(traffic(**burst))
-    assert bursts(traffic("phases", phases=[constant, burst]))
-    assert not bursts(traffic(**constant))
-    assert not bursts(traffic("phases", phases=[constant]))
+    assert traffic(**burst).at_once
+    assert traffic("phases", phases=[constant, burst]).at_once
+    assert not traffic(**constant).at_once
+    assert not traffic("phases", phases=[constant]).at_once
 
 
 @pytest.mark.parametrize(
-    ("now", "spent_at", "starts_at"),
+    ("now", "last_run_ended_at", "starts_at"),
     [
         (620.0, 0.0, 620.0),  # nobody was there before
         (620.0, 619.0, 619.0 + WINDOW_S + MARGIN_S),
@@ -208,5 +197,22 @@ def test_only_bursts_wait_for_a_window() -> None:
         (700.0, 620.0, 700.0),
     ],
 )
-def test_a_run_shares_no_quota_window_with_the_one_before(now: float, spent_at: float, starts_at: float) -> None:
-    assert with_whole_quotas(now, spent_at) == starts_at
+def test_a_run_shares_no_quota_window_with_the_one_before(
+    now: float, last_run_ended_at: float, starts_at: float
+) -> None:
+    assert with_whole_quotas(now, last_run_ended_at) == starts_at
+
+
+def test_a_run_that_would_be_over_before_its_quotas_are_whole_begins_at_once_and_says_so() -> None:
+    at_once = start(620.0, 0.5, 610.0, 30.0, in_bursts=False)
+    assert (at_once.at, "no time to wait" in at_once.note) == (620.0, True)
+    assert start(620.0, 0.5, 610.0, 90.0, in_bursts=False).at == 610.0 + WINDOW_S + MARGIN_S
+    assert start(620.0, 0.5, 0.0, None, in_bursts=False) == start(620.0, 0.5, 0.0, 5.0, in_bursts=False)
+    late_in_the_minute = start(659.0, 0.5, 0.0, 1.0, in_bursts=True)
+    assert (late_in_the_minute.at, late_in_the_minute.note) == (659.0, "")
+
+
+def test_every_kind_is_found_by_its_file() -> None:
+    """One file for each: a new kind is found without being named anywhere else."""
+    files = {path.stem for path in Path(KINDS[0].__module__.replace(".", "/")).parent.glob("*.py")}
+    assert {name_of(kind) for kind in KINDS} == files - {"__init__", "kind"}

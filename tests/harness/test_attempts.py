@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from harness.users import bedrock as _bedrock
-from harness.users.answers import Answer, add_failure
+from harness.users.clients import converse
+from harness.users.openai_sse import Response, add_failure
 from tests.conftest import free_port, rows
 
 WHOLE = b'{"choices": [{"message": {"content": "Hi"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
@@ -208,9 +208,9 @@ def test_whatever_bedrock_answers_has_a_name(said, stream, expected):
         aws_access_key_id="a", aws_secret_access_key="b",
         config=Config(retries={"total_max_attempts": 1}, read_timeout=1),
     )  # fmt: skip
-    told = Answer()
+    response = Response()
     try:
-        _bedrock.converse(told, bedrock, "m", [{"role": "user", "content": "x"}], 5, "r", stream, time.time)
+        converse(response, bedrock, "m", [{"role": "user", "content": "x"}], 5, "r", stream, time.time)
     except Exception as error:
-        add_failure(told, error, stream=stream)
-    assert (told.status, told.error_type, len(told.content_at)) == expected, told
+        add_failure(response, error, stream=stream)
+    assert (response.status, response.error_type, len(response.content_at)) == expected, response

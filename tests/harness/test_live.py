@@ -31,7 +31,7 @@ from analysis.model import (
     RunDeployment,
     RunFetch,
 )
-from harness.live.counts import MAX_DEPLOYMENTS, OTHERS, Live, Phase, RegionRow, State, percent, read_regions
+from harness.live.counts import MAX_DEPLOYMENTS, OTHERS, Live, RegionRow, State, percent, read_regions
 from harness.live.terminal import summary, table
 from tests.conftest import LOCUST, inherited
 
@@ -146,7 +146,6 @@ def test_what_only_cloudwatch_knows_stays_open() -> None:
 def test_verdicts_take_the_place_of_what_was_so_far() -> None:
     counted = live(ANSWERED)
     counted.judged([Answer.PASS, Answer.PASS, Answer.FAIL, Answer.UNKNOWN, Answer.PASS, Answer.PASS], None)
-    assert counted.phase is Phase.JUDGED
     assert [str(standing) for standing in row(counted, "fallback").claims] == [
         "all answered: FAIL",
         "overflow answered by fallback: UNKNOWN",
@@ -156,7 +155,6 @@ def test_verdicts_take_the_place_of_what_was_so_far() -> None:
 def test_a_run_without_verdicts_is_not_judged() -> None:
     counted = live(ANSWERED)
     counted.judged(None, None)
-    assert counted.phase is Phase.UNJUDGED
     assert row(counted, "fallback").claims[0].state is State.HOLDING
 
 

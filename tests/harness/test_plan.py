@@ -1,4 +1,4 @@
-"""What users are told to send: from the configuration, checked before anything is sent, and through Locust's wire."""
+"""What users are given to send: from the configuration, checked before anything is sent, and through Locust's wire."""
 
 import dataclasses
 import json
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from common.yaml_file import ConfigError
 from gateway.litellm.config import load_config
-from harness.run.plan import Plan, Tenant, messages, tenants
-from harness.settings.patterns import Patterns, Prompt, load_patterns
-from harness.users.senders import Sender
+from harness.run.plan import Plan, PlannedConsumer, planned
+from harness.settings.patterns import Patterns, load_patterns
+from harness.settings.prompt import Prompt, messages
+from harness.users.pacing import Sender
 
 CONFIG = load_config()
 PATTERNS = load_patterns(None, CONFIG)
@@ -30,12 +31,12 @@ def changed(consumer, **settings):
 
 
 def made(consumer, **settings):
-    return tenants(CONFIG, changed(consumer, **settings), [consumer], "demo", KEYS)[consumer]
+    return planned(CONFIG, changed(consumer, **settings), [consumer], "demo", KEYS)[consumer]
 
 
 def test_through_the_gateway_a_model_group_is_asked_for_with_the_consumers_key():
-    tenant = made("A")
-    assert (tenant.route, tenant.model, tenant.profile, tenant.key) == ("gateway", "shared", None, "sk-a")
+    consumer = made("A")
+    assert (consumer.route, consumer.model, consumer.profile, consumer.key) == ("gateway", "shared", None, "sk-a")
     assert made("fallback").key == "sk-master"
 
 
@@ -55,12 +56,12 @@ def test_a_consumers_own_prompt_comes_before_the_common_one():
 
 def test_lengths_are_drawn_between_their_bounds_and_repeat_with_the_seed():
     prompt = {"words": {"min": 3, "max": 9}, "max_tokens": {"min": 20, "max": 200}}
-    tenant = made("B", prompt=prompt)
-    plan = Plan("r", "http://gateway", "us-east-1", 60.0, 1, None, 0.0, {"B": tenant})
+    consumer = made("B", prompt=prompt)
+    plan = Plan("r", "http://gateway", 60.0, 1, None, 0.0, {"B": consumer})
 
     def drawn(worker):
-        sender = Sender(plan, tenant, worker)
-        bodies = [json.loads(sender.body(sender.next_prompt())) for _ in range(500)]
+        sender = Sender(plan, consumer, worker)
+        bodies = [json.loads(sender.body(sender.prompts.next_messages())) for _ in range(500)]
         return [(len(body["messages"][0]["content"].split()), body["max_tokens"]) for body in bodies]
 
     once = drawn("")
@@ -71,14 +72,14 @@ def test_lengths_are_drawn_between_their_bounds_and_repeat_with_the_seed():
     assert drawn("another worker") != once
 
 
-def test_unknown_consumers_and_traffics_are_told():
+def test_unknown_consumers_and_traffics_are_reported():
     with pytest.raises(
         ConfigError, match=r"A User class names the consumer 'nobody', .* \(there is: cris, account-one"
     ):
-        tenants(CONFIG, PATTERNS, ["nobody"], "demo", KEYS)
+        planned(CONFIG, PATTERNS, ["nobody"], "demo", KEYS)
     where = "patterns.quota_isolation.consumers.A"
     with pytest.raises(ConfigError, match=f"--traffic rush: {where} has no traffic of that name .*: demo, sustained"):
-        tenants(CONFIG, PATTERNS, ["A"], "rush", KEYS)
+        planned(CONFIG, PATTERNS, ["A"], "rush", KEYS)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_unknown_consumers_and_traffics_are_told():
         ("seconds\n", ": the trace has no arrivals"),
     ],
 )
-def test_a_trace_that_cannot_be_replayed_is_told_before_anything_is_sent(tmp_path, text, says):
+def test_a_trace_that_cannot_be_replayed_is_reported_before_anything_is_sent(tmp_path, text, says):
     path = tmp_path / "trace.csv"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -131,7 +132,7 @@ GOOD = '[{"role": "user", "content": "Hi"}]'
         ('["Hi"]\n', 1),
     ],
 )
-def test_a_line_that_is_no_message_list_is_told(tmp_path, text, line):
+def test_a_line_that_is_no_message_list_is_reported(tmp_path, text, line):
     path = tmp_path / "prompts.jsonl"
     path.write_text(text)
     with pytest.raises(ConfigError, match="is not a message list") as caught:
@@ -154,7 +155,7 @@ def test_a_prompt_may_hold_any_character(tmp_path):
     assert messages(Prompt(file=str(path))) == ([{"role": "user", "content": "a\u2028b\x85c"}],)
 
 
-def test_prompts_that_cannot_be_read_are_told(tmp_path):
+def test_prompts_that_cannot_be_read_are_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.jsonl: the prompts cannot be read"):
         messages(Prompt(file=str(tmp_path / "nowhere.jsonl")))
     (tmp_path / "empty.jsonl").write_text("\n")
@@ -172,12 +173,11 @@ def test_a_plan_is_the_same_at_the_other_end_of_locusts_wire(run_time_s, start_a
     plan = Plan(
         run_id="r1",
         url="http://127.0.0.1:4000",
-        region="us-east-1",
         timeout_s=5.0,
         seed=1,
         run_time_s=run_time_s,
         start_at=start_at,
-        tenants=tenants(CONFIG, PATTERNS, ALL, "demo", KEYS),
+        consumers=planned(CONFIG, PATTERNS, ALL, "demo", KEYS),
         shares=shares,
         environment=environment,
     )
@@ -185,7 +185,7 @@ def test_a_plan_is_the_same_at_the_other_end_of_locusts_wire(run_time_s, start_a
     assert Plan.from_message(message) == plan
 
 
-def test_a_tenants_arrivals_are_its_configured_traffic():
-    tenant = made("account-two")
-    assert tenant.arrivals == PATTERNS.patterns["account_sharding"].consumers["account-two"].traffic["demo"]
-    assert {field.name for field in dataclasses.fields(Tenant)} >= {"key", "traffic", "users"}
+def test_a_consumers_schedule_is_its_configured_traffic():
+    consumer = made("account-two")
+    assert consumer.schedule == PATTERNS.patterns["account_sharding"].consumers["account-two"].traffic["demo"]
+    assert {field.name for field in dataclasses.fields(PlannedConsumer)} >= {"key", "traffic", "users"}

@@ -1,4 +1,4 @@
-"""What one request came to, read from the bytes of the gateway's answer. Pure but for `read_stream`'s clock."""
+"""What one request came to, read from the bytes of the gateway's response. Pure but for `read_stream`'s clock."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MESSAGE_LENGTH = 10_000  # at most; what is shown of it is cut once secrets are 
 
 
 @dataclass
-class Answer:
-    """The fields of a Record that only the answer knows."""
+class Response:
+    """What came back to one request, or in its place: the fields of a Record that only this knows."""
 
     status: int = 0
     deployment: str = ""
@@ -43,6 +43,15 @@ class Answer:
     bytes: int = 0
 
 
+# How providers name the id of a request in their headers: Bedrock, then OpenAI and Azure, then Anthropic. LiteLLM
+# passes them on with its prefix; a refusal of its own has none.
+_REQUEST_IDS = ("llm_provider-x-amzn-requestid", "llm_provider-x-request-id", "llm_provider-request-id")
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return next(filter(None, map(headers.get, _REQUEST_IDS)), "")
+
+
 def _number(headers: Mapping[str, str], name: str) -> float | None:
     if (text := headers.get(name)) is None:
         return None
@@ -58,81 +67,81 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
     return None if number is None else int(number)
 
 
-def add_headers(answer: Answer, status: int, headers: Mapping[str, str]) -> None:
+def add_headers(response: Response, status: int, headers: Mapping[str, str]) -> None:
     """The status line and LiteLLM's headers. Upstream headers pass through LiteLLM as `llm_provider-…`."""
-    answer.status = status
-    answer.deployment = headers.get("x-litellm-model-id") or ""
-    answer.retries = _count(headers, "x-litellm-attempted-retries")
-    answer.fallbacks = _count(headers, "x-litellm-attempted-fallbacks")
-    answer.request_id = headers.get("llm_provider-x-amzn-requestid") or ""
-    answer.cost_usd = _number(headers, "x-litellm-response-cost")
-    answer.gateway_overhead_ms = _number(headers, "x-litellm-overhead-duration-ms")
+    response.status = status
+    response.deployment = headers.get("x-litellm-model-id") or ""
+    response.retries = _count(headers, "x-litellm-attempted-retries")
+    response.fallbacks = _count(headers, "x-litellm-attempted-fallbacks")
+    response.request_id = _request_id(headers)
+    response.cost_usd = _number(headers, "x-litellm-response-cost")
+    response.gateway_overhead_ms = _number(headers, "x-litellm-overhead-duration-ms")
     if not 200 <= status < 300:
         aws_type = (headers.get("llm_provider-x-amzn-errortype") or "").split(":")[0]
-        answer.error_type = aws_type or f"http_{status}"
+        response.error_type = aws_type or f"http_{status}"
 
 
-def add_failure(answer: Answer, error: BaseException | None, *, stream: bool) -> None:
-    """What was raised in place of the whole answer. What had come before it stays: an error status says more."""
+def add_failure(response: Response, error: BaseException | None, *, stream: bool) -> None:
+    """What was raised in place of the whole response. What had come before it stays: an error status says more."""
     error = getattr(error, "original", error)  # geventhttpclient's RetriesExceeded, which we allow none of
-    answer.error_type = answer.error_type or _kind(answer, error, stream)
-    answer.message = answer.message or str(error)
+    response.error_type = response.error_type or _kind(response, error, stream)
+    response.message = response.message or str(error)
 
 
-def _kind(answer: Answer, error: BaseException | None, stream: bool) -> str:
+def _kind(response: Response, error: BaseException | None, stream: bool) -> str:
     if isinstance(error, GreenletExit):
         return UNANSWERED
     if any("Timeout" in kind.__name__ for kind in type(error).__mro__):  # the socket's, urllib3's, botocore's
         return TIMEOUT
-    if answer.status == 0:
+    if response.status == 0:
         return type(error).__name__
     if stream:
         return BROKEN_STREAM
     return CONNECTION_LOST if isinstance(error, (OSError, HTTPParseError)) else UNREADABLE
 
 
-def add_body(answer: Answer, body: bytes) -> None:
+def add_body(response: Response, body: bytes) -> None:
     """The token usage, or the error's type and text, of a complete body."""
     try:
         content = orjson.loads(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        answer.error_type = answer.error_type or NOT_JSON
-        answer.message = body[:MESSAGE_LENGTH].decode(errors="replace")
-    elif answer.error_type:
-        _add_error(answer, content.get("error"))
+        response.error_type = response.error_type or NOT_JSON
+        response.message = body[:MESSAGE_LENGTH].decode(errors="replace")
+    elif response.error_type:
+        _add_error(response, content.get("error"))
     else:
-        _add_usage(answer, content.get("usage"))
+        _add_usage(response, content.get("usage"))
 
 
-def _add_usage(answer: Answer, usage: Any) -> None:
+def _add_usage(response: Response, usage: Any) -> None:
     if isinstance(usage, dict):
-        answer.input_tokens = _tokens(usage.get("prompt_tokens"))
-        answer.output_tokens = _tokens(usage.get("completion_tokens"))
-        cost = usage.get("cost")  # LiteLLM tells a stream's here, and any other's in a header
-        if answer.cost_usd is None and isinstance(cost, float):
-            answer.cost_usd = cost
+        response.input_tokens = _tokens(usage.get("prompt_tokens"))
+        response.output_tokens = _tokens(usage.get("completion_tokens"))
+        cost = usage.get("cost")  # LiteLLM gives a stream's here, and any other's in a header
+        if response.cost_usd is None and isinstance(cost, float):
+            response.cost_usd = cost
 
 
 def _tokens(count: Any) -> int | None:
     return count if type(count) is int else None
 
 
-def _add_error(answer: Answer, error: Any) -> None:
+def _add_error(response: Response, error: Any) -> None:
     if isinstance(error, dict):
-        answer.message = str(error.get("message", ""))[:MESSAGE_LENGTH]
+        response.message = str(error.get("message", ""))[:MESSAGE_LENGTH]
         named = error.get("type")
-        if answer.error_type.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
-            answer.error_type = named
+        if response.error_type.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
+            response.error_type = named
     else:
-        answer.message = str(error)[:MESSAGE_LENGTH]
+        response.message = str(error)[:MESSAGE_LENGTH]
 
 
-def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]) -> None:
+def read_stream(response: Response, lines: Iterable[bytes], now: Callable[[], float]) -> None:
     """Server-sent events as they arrive: when content came, the usage at the end, and whether it ended well.
 
-    A good stream ends with `data: [DONE]`. LiteLLM tells a failure after the first content as a `data: {"error": …}`
+    A good stream ends with `data: [DONE]`. LiteLLM reports a failure after the first content as a `data: {"error": …}`
     event under HTTP 200, and a connection that breaks simply stops: both are failures, with what came before counted.
     """
     done = False
@@ -149,17 +158,17 @@ def read_stream(answer: Answer, lines: Iterable[bytes], now: Callable[[], float]
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            answer.error_type = NOT_JSON if line.endswith(b"\n") else BROKEN_STREAM
+            response.error_type = NOT_JSON if line.endswith(b"\n") else BROKEN_STREAM
             return
         if event.get("error"):
-            answer.error_type = STREAM_ERROR
-            _add_error(answer, event["error"])
+            response.error_type = STREAM_ERROR
+            _add_error(response, event["error"])
             return
         if _has_content(event):
-            answer.content_at.append(arrived_at)
-        _add_usage(answer, event.get("usage"))
+            response.content_at.append(arrived_at)
+        _add_usage(response, event.get("usage"))
     if not done:
-        answer.error_type = BROKEN_STREAM
+        response.error_type = BROKEN_STREAM
 
 
 def _has_content(event: Mapping[str, Any]) -> bool:

@@ -10,13 +10,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
-from harness.users.answers import BROKEN_STREAM, Answer
+from harness.users.openai_sse import BROKEN_STREAM, Response
 
 CONNECTIONS = 1000
 
 
 @cache
-def client(profile: str, region: str, timeout_s: float) -> Any:
+def bedrock_client(profile: str, region: str, timeout_s: float) -> Any:
     """One client for all users of a profile: making one costs far more than a request."""
     config = Config(
         retries={"total_max_attempts": 1},
@@ -28,7 +28,7 @@ def client(profile: str, region: str, timeout_s: float) -> Any:
 
 
 def converse(
-    answer: Answer,
+    response: Response,
     bedrock: Any,
     model_id: str,
     messages: list[dict[str, Any]],
@@ -37,8 +37,8 @@ def converse(
     stream: bool,
     now: Callable[[], float],
 ) -> None:
-    """One request, which fills in its `answer`. Raises whatever botocore and urllib3 do; an error of AWS's is none."""
-    answer.retries = 0
+    """One request, which fills in its `response`. Raises what botocore and urllib3 do, but for an error of AWS's."""
+    response.retries = 0
     request = {
         "modelId": model_id,
         "messages": [
@@ -51,40 +51,40 @@ def converse(
         "requestMetadata": {"run": run_id},
     }
     try:
-        response = bedrock.converse_stream(**request) if stream else bedrock.converse(**request)
-        _add_metadata(answer, response["ResponseMetadata"])
+        answered = bedrock.converse_stream(**request) if stream else bedrock.converse(**request)
+        _add_metadata(response, answered["ResponseMetadata"])
         if stream:
-            _read_stream(answer, response["stream"], now)
+            _read_stream(response, answered["stream"], now)
         else:
-            _add_usage(answer, response["usage"])
+            _add_usage(response, answered["usage"])
     except EventStreamError as error:
-        answer.error_type = error.response["Error"]["Code"]
-        answer.message = error.response["Error"]["Message"]
+        response.error_type = error.response["Error"]["Code"]
+        response.message = error.response["Error"]["Message"]
     except ClientError as error:
-        _add_metadata(answer, error.response["ResponseMetadata"])
-        answer.error_type = error.response["Error"]["Code"]
-        answer.message = error.response["Error"]["Message"]
+        _add_metadata(response, error.response["ResponseMetadata"])
+        response.error_type = error.response["Error"]["Code"]
+        response.message = error.response["Error"]["Message"]
 
 
-def _add_metadata(answer: Answer, metadata: dict[str, Any]) -> None:
-    answer.status = metadata.get("HTTPStatusCode", 0)
-    answer.request_id = metadata.get("RequestId", "")
+def _add_metadata(response: Response, metadata: dict[str, Any]) -> None:
+    response.status = metadata.get("HTTPStatusCode", 0)
+    response.request_id = metadata.get("RequestId", "")
 
 
-def _add_usage(answer: Answer, usage: dict[str, Any]) -> None:
-    answer.input_tokens = usage["inputTokens"]
-    answer.output_tokens = usage["outputTokens"]
+def _add_usage(response: Response, usage: dict[str, Any]) -> None:
+    response.input_tokens = usage["inputTokens"]
+    response.output_tokens = usage["outputTokens"]
 
 
-def _read_stream(answer: Answer, events: Any, now: Callable[[], float]) -> None:
+def _read_stream(response: Response, events: Any, now: Callable[[], float]) -> None:
     """boto3 ends a truncated stream silently: only one with its messageStop and metadata is whole."""
     stopped = False
     for event in events:
         if "contentBlockDelta" in event:
-            answer.content_at.append(now())
+            response.content_at.append(now())
         elif "messageStop" in event:
             stopped = True
         elif "metadata" in event:
-            _add_usage(answer, event["metadata"]["usage"])
-    if not (stopped and answer.output_tokens is not None):
-        answer.error_type = BROKEN_STREAM
+            _add_usage(response, event["metadata"]["usage"])
+    if not (stopped and response.output_tokens is not None):
+        response.error_type = BROKEN_STREAM

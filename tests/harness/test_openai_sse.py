@@ -11,7 +11,8 @@ from geventhttpclient.useragent import RetriesExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.users.answers import (
+from analysis.model import Outcome, outcome_of
+from harness.users.openai_sse import (
     BROKEN_STREAM,
     CONNECTION_LOST,
     NOT_JSON,
@@ -19,7 +20,7 @@ from harness.users.answers import (
     TIMEOUT,
     UNANSWERED,
     UNREADABLE,
-    Answer,
+    Response,
     add_body,
     add_failure,
     add_headers,
@@ -29,7 +30,7 @@ from harness.users.answers import (
 
 
 def from_headers(status, headers):
-    answer = Answer()
+    answer = Response()
     add_headers(answer, status, headers)
     return answer
 
@@ -48,7 +49,7 @@ STREAM = b"\n\n".join([event("Hel"), event("lo"), event(""), event("é!"), USAGE
 
 def read(body):
     """The answer to a stream whose lines arrive a second apart."""
-    answer, clock = Answer(status=200), itertools.count(100)
+    answer, clock = Response(status=200), itertools.count(100)
     read_stream(answer, body.splitlines(keepends=True), lambda: float(next(clock)))
     return answer
 
@@ -101,12 +102,12 @@ JSON = st.recursive(
 def test_no_answer_of_a_server_is_a_crash_here(events, error_type):
     read(b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events))
     for each in events:
-        add_body(Answer(error_type=error_type), json.dumps(each).encode())
+        add_body(Response(error_type=error_type), json.dumps(each).encode())
 
 
 @given(st.binary(max_size=40))
 def test_no_bytes_are_a_crash_either(body):
-    answer = Answer(status=200)
+    answer = Response(status=200)
     add_body(answer, body)
     assert answer.error_type in ("", NOT_JSON)
     read(body)
@@ -133,7 +134,7 @@ def test_headers_of_an_answer():
 
 def test_what_a_header_does_not_tell_is_unknown_and_not_0():
     answer = from_headers(200, {})
-    assert answer == Answer(status=200)
+    assert answer == Response(status=200)
     assert answer.retries is None
 
 
@@ -185,7 +186,7 @@ class ReadTimeoutError(Exception):
     ],
 )
 def test_whatever_is_raised_has_a_name(status, stream, error, kind):
-    answer = from_headers(status, {}) if status else Answer()
+    answer = from_headers(status, {}) if status else Response()
     add_failure(answer, error, stream=stream)
     assert (answer.status, answer.error_type) == (status, kind)
 
@@ -205,3 +206,19 @@ def test_percentiles_of_gaps_are_gaps_in_order(times):
     assert percentiles == sorted(percentiles)
     assert set(percentiles) <= set(gaps)
     assert sum(gap <= percentiles[0] for gap in gaps) * 2 >= len(gaps)
+
+
+@pytest.mark.parametrize(
+    ("headers", "request_id"),
+    [
+        ({"llm_provider-x-amzn-requestid": "aws", "llm_provider-x-request-id": "other"}, "aws"),
+        ({"llm_provider-x-request-id": "req_1"}, "req_1"),  # OpenAI's and Azure's
+        ({"llm_provider-request-id": "req_2"}, "req_2"),  # Anthropic's
+        ({"x-request-id": "the proxy's own", "x-litellm-call-id": "1"}, ""),
+    ],
+)
+def test_the_request_id_is_the_providers_whoever_it_is(headers, request_id):
+    assert from_headers(200, headers).request_id == request_id
+    refused = from_headers(429, headers)
+    expected = Outcome.REFUSED_BY_BEDROCK if request_id else Outcome.REFUSED_BY_GATEWAY
+    assert outcome_of(429, refused.error_type, refused.request_id) is expected
