@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError
 from common import least_privilege
 from common.yaml_file import ConfigError
 from gateway.litellm.config import Config, ModelEntry, load_config
+from harness.settings.consumers import all_resolved
 from harness.settings.patterns import Patterns, load_patterns
 
 # Who may assume a role, by ARN: a user or role, with its path; all of an account; or a role's session.
@@ -38,7 +39,9 @@ def main() -> None:
 
 @main.command()
 @click.option("--account", required=True, help="The principal's AWS account id, twelve digits.")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Default: config/config.yaml.")
+@click.option(
+    "--gateway-config", "--config", "config_path", type=click.Path(path_type=Path), help="Default: config/config.yaml."
+)
 @click.option("--patterns", "patterns_path", type=click.Path(path_type=Path), help="Default: config/patterns.yaml.")
 @click.option("--profile", default="primary", show_default=True, help="primary, secondary, or an AWS profile's name.")
 @click.option("--role", help="For this role, which deployments name as aws_role_name, instead of a profile.")
@@ -47,7 +50,7 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
     if not (account.isascii() and account.isdigit() and len(account) == 12):
         raise click.BadParameter(f"{account!r} is not an AWS account id: it has twelve digits.", param_hint="--account")
     try:
-        config = load_config(config_path)
+        config = load_config(config_path, beside=patterns_path)
         patterns = load_patterns(patterns_path, config)
         if role is not None:
             uses, roles = role_uses(config, role), []
@@ -84,17 +87,11 @@ def profile_uses(config: Config, patterns: Patterns, profile: str) -> list[tuple
         for entry in config.model_list
         if _is_bedrock(entry) and entry.litellm_params.aws_role_name is None and _profile(config, entry) == profile
     ]
-    for pattern in patterns.patterns.values():
-        for consumer in pattern.consumers.values():
-            if (consumer.route or pattern.route) != "direct":
-                continue
-            entries = config.entries_of(consumer.model) if consumer.model else []
-            if not entries:
-                model = consumer.model or (config.cris and config.cris.model_id)
-                direct = [(consumer.profile or config.profile, (config.region, model))] if model else []
-            else:
-                direct = [(consumer.profile or _profile(config, entry), _use(config, entry)) for entry in entries]
-            uses += [use for used_profile, use in direct if used_profile == profile]
+    uses += [
+        (consumer.region, consumer.model)
+        for consumer in all_resolved(config, patterns)
+        if consumer.route == "direct" and consumer.profile == profile
+    ]
     return list(dict.fromkeys(uses))
 
 
