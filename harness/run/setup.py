@@ -44,7 +44,7 @@ class Setup:
         if classes.all_shipped(self.environment):
             left_out, made = classes.fit_to(self.patterns, self.environment)
             if left_out:
-                say(f"Left out, for {self.patterns_file} has no consumer for them: {', '.join(left_out)}")
+                say(f"User classes without a consumer in {self.patterns_file} are left out: {', '.join(left_out)}")
             if made:
                 named = ", ".join(f"{consumer} ({name})" for name, consumer in made.items())
                 say(f"Consumers without a User class of their own get a plain one: {named}")
