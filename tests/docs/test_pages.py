@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from gateway.litellm.config import load_config
-from harness.arrivals import arrivals
 from harness.settings.patterns import load_patterns
 from tests.docs.pages import PAGES, README, ROOT, blocks, commands
 
@@ -94,7 +93,7 @@ def asked(traffic: str) -> Iterator[tuple[list[float], int]]:
             tokens = (consumer.prompt or patterns.prompt).max_tokens
             prices = [price_list[model] for model in models or [config.cris.model_id]]
             costs = [PROMPT_TOKENS * p["input_cost_per_token"] + tokens * p["output_cost_per_token"] for p in prices]
-            yield costs, sum(1 for _ in arrivals(consumer.traffic[traffic], seed=patterns.seed))
+            yield costs, sum(1 for _ in consumer.traffic[traffic].arrivals(patterns.seed))
 
 
 PROMPT_TOKENS = 20  # more than the shipped prompt has
@@ -146,6 +145,6 @@ def test_the_table_of_traffic_is_complete() -> None:
 
 
 def traffic_kinds() -> set[str]:
-    from harness.settings.traffic import Burst, Constant, Phases, Poisson, Ramp, Steps, Trace
+    from harness.settings.traffic import KINDS, name_of
 
-    return {model.__name__.lower() for model in (Burst, Constant, Phases, Poisson, Ramp, Steps, Trace)}
+    return {name_of(kind) for kind in KINDS}
