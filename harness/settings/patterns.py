@@ -116,8 +116,13 @@ def load_patterns(path: Path | None, config: Config) -> Patterns:
 
 
 def fit(path: Path, config: Config) -> bool:
-    """Whether all model groups that a patterns file asks for exist in `config`. Raises ConfigError for a faulty one."""
-    return not any(True for _ in _unknown_groups(validate(read(path), Patterns), config))
+    """Whether all model groups that a patterns file asks for exist in `config` by name: a wildcard takes anything.
+
+    Raises ConfigError for a faulty file.
+    """
+    patterns = validate(read(path), Patterns).patterns.values()
+    asked = {consumer.model for pattern in patterns for consumer in pattern.consumers.values() if consumer.model}
+    return asked <= config.groups.keys() | config.aliases.keys()
 
 
 def _unknown_groups(patterns: Patterns, config: Config) -> Iterator[tuple[list[str | int], str]]:
