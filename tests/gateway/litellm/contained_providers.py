@@ -1,8 +1,8 @@
 """Run as a program by test_contained_providers: LiteLLM asks each deployment of a contained file, under the guard.
 
-Writes a JSON object a deployment: its model, the answer or the error, and how often which path was asked with which
-keys. Without arguments each provider that is answered here has a deployment; with "wildcard" the file has `*` only,
-and each is asked for by name.
+Each provider that is answered here has a deployment; after them each is asked for by name, as through the wildcard `*`,
+with some that are not. Writes a JSON object a request: how and whom it asked, the answer or the error, the hosts that
+the guard refused, and the paths that were asked, with which keys.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import http.server
 import io
 import json
 import os
-import sys
 import threading
 
 from gateway.litellm import connect_guard
@@ -67,31 +66,35 @@ async def ask(litellm, params):
     return {"model": params["model"], "became": became, "asked": list(asked), "refused": refused}
 
 
-async def main(wildcard):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    names = ["*"] if wildcard else [f"{provider}/some-model" for provider in PATHS]
+def contained(base_url):
+    """Deployments with addresses and keys of their own, and a wildcard, contained; the environment is changed too."""
+    names = [f"{provider}/some-model" for provider in PATHS] + ["*"]
     params = {"api_key": REAL_KEY, "api_base": "https://elsewhere.example.com"}
     entries = [{"model_name": name, "litellm_params": {"model": name, **params}} for name in names]
-    variables = {name: REAL_KEY for name in os.environ if name.endswith("_API_KEY")}
-    result = contain(
-        {"model_list": entries}, f"http://127.0.0.1:{server.server_address[1]}", "p", "us-east-1", variables
-    )
+    result = contain({"model_list": entries}, base_url, "p", "us-east-1", dict(os.environ))
     for name, value in result.environment.items():
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
+    return [entry["litellm_params"] for entry in result.file["model_list"][:-1]]
+
+
+async def main():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    deployments = contained(f"http://127.0.0.1:{server.server_address[1]}")
     connect_guard.install()
     import litellm
+    from litellm.rust_bridge import native_bridge_available
 
+    assert not native_bridge_available()  # its client is written in Rust, and nobody could watch it
     litellm.suppress_debug_info = True
-    contained = [entry["litellm_params"] for entry in result.file["model_list"]]
-    if wildcard:
-        contained = [{"model": f"{provider}/some-model"} for provider in [*PATHS, "gemini", "replicate", "cohere"]]
-    for params in contained:
-        print(json.dumps(await ask(litellm, params)), flush=True)
+    by_name = [{"model": f"{provider}/some-model"} for provider in [*PATHS, "gemini", "replicate", "cohere"]]
+    for how, requests in (("deployment", deployments), ("wildcard", by_name)):
+        for params in requests:
+            print(json.dumps({"how": how, **await ask(litellm, params)}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main("wildcard" in sys.argv))
+    asyncio.run(main())
     os._exit(0)  # LiteLLM's own threads have nothing left to do

@@ -1,31 +1,11 @@
 """With the embedded AWS, whatever a LiteLLM file says leads to this machine, or nowhere."""
 
-import ast
 import copy
-import re
-from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from common.yaml_file import ConfigError
-from gateway.litellm.containment import contain
-from gateway.litellm.containment.addresses import host_is_elsewhere, is_elsewhere
-from gateway.litellm.containment.callbacks import IN_PROCESS
-from gateway.litellm.containment.provider_table import PATHS
-from gateway.litellm.containment.variables import leads_away
-
-BASE = "http://127.0.0.1:4510"
-SECRET = "sk-very-secret-4711"
-AWAY = "https://elsewhere.example.com/v1"
-LITELLM = Path(find_spec("litellm").origin).parent
-
-
-def contained(file, **variables):
-    return contain({"model_list": [], **file}, BASE, "account-one", "us-east-1", variables)
+from tests.gateway.litellm.cases import AWAY, BASE, BEDROCK, SECRET, SWITCHED, contained
 
 
 def deployment(**params):
@@ -36,7 +16,6 @@ def deployment(**params):
     return entry["litellm_params"], said
 
 
-BEDROCK = {"model": "bedrock/us.anthropic.claude-sonnet-4-6"}
 HERE = {"aws_region_name": "us-east-1"}
 KEY = {"api_key": "sk-not-a-real-key"}
 
@@ -191,66 +170,6 @@ def test_named_credentials_and_default_parameters():
     assert result.roles == ("arn:aws:iam::1:role/r",)
 
 
-# (section, key, what stands there, what stays of it; None: nothing)
-SWITCHED = [
-    ("litellm_settings", "callbacks", ["otel", "prometheus", "my_module.handler"], ["prometheus", "my_module.handler"]),
-    ("litellm_settings", "callbacks", "langfuse", None),
-    ("litellm_settings", "success_callback", ["langfuse", "s3", "datadog"], None),
-    ("litellm_settings", "failure_callback", ["sentry"], None),
-    ("litellm_settings", "service_callback", ["prometheus_system", "datadog"], None),
-    ("litellm_settings", "audit_log_callbacks", ["s3_v2"], None),
-    ("litellm_settings", "callbacks", [{"webhook": AWAY}], None),
-    ("litellm_settings", "s3_callback_params", {"s3_bucket_name": "b"}, None),
-    ("litellm_settings", "openai_key", SECRET, None),
-    ("litellm_settings", "api_base", AWAY, None),
-    ("litellm_settings", "headers", {"Authorization": SECRET}, None),
-    ("litellm_settings", "model_cost_map_url", AWAY, None),
-    ("litellm_settings", "use_litellm_proxy", True, None),
-    ("litellm_settings", "cache_params", {"type": "redis", "host": "redis.example.com", "password": SECRET}, None),
-    ("litellm_settings", "cache_params", {"type": "qdrant-semantic", "qdrant_api_base": AWAY}, None),
-    ("litellm_settings", "cache_params", {"type": "s3", "s3_bucket_name": "b"}, None),
-    (
-        "litellm_settings",
-        "cache_params",
-        {"type": "redis", "host": "127.0.0.1"},
-        {"type": "redis", "host": "127.0.0.1"},
-    ),
-    ("litellm_settings", "cache_params", {"type": "local"}, {"type": "local"}),
-    ("litellm_settings", "guardrails", [{"a": {"callbacks": ["lakera_prompt_injection"]}}], []),
-    ("litellm_settings", "json_logs", True, True),
-    ("litellm_settings", "num_retries", 3, 3),
-    ("litellm_settings", "drop_params", True, True),
-    ("litellm_settings", "add_user_information_to_llm_headers", True, True),
-    ("router_settings", "redis_host", "redis.example.com", None),
-    ("router_settings", "redis_url", "redis://:pw@redis.example.com:6379", None),
-    ("router_settings", "redis_host", "localhost", "localhost"),
-    ("router_settings", "redis_host", "os.environ/NOT_SET", None),
-    ("router_settings", "redis_host", "os.environ/HERE", "127.0.0.1"),
-    ("router_settings", "alerting_config", {"webhook_url": AWAY}, None),
-    ("router_settings", "routing_strategy", "least-busy", "least-busy"),
-    ("general_settings", "database_url", "postgresql://u:p@db.example.com/x", None),
-    ("general_settings", "store_model_in_db", True, None),
-    ("general_settings", "alerting", ["slack"], None),
-    ("general_settings", "alert_to_webhook_url", {"budget_alerts": AWAY}, None),
-    ("general_settings", "key_management_system", "aws_secret_manager", None),
-    ("general_settings", "pass_through_endpoints", [{"path": "/x", "target": AWAY}], None),
-    ("general_settings", "coordination_redis", {"host": "redis.example.com"}, None),
-    ("general_settings", "coordination_redis", {"host": "127.0.0.1"}, {"host": "127.0.0.1"}),
-    ("general_settings", "enable_jwt_auth", True, None),
-    ("general_settings", "litellm_license", SECRET, None),
-    ("general_settings", "master_key", "sk-1234", "sk-1234"),
-    ("general_settings", "background_health_checks", True, True),
-    ("general_settings", "something_new", {"deep": [{"webhook": AWAY, "n": 1}]}, {"deep": [{"n": 1}]}),
-    ("environment_variables", "LANGFUSE_HOST", "x", None),
-    ("environment_variables", "OPENAI_API_BASE", "http://127.0.0.1:1", None),
-    ("environment_variables", "HTTPS_PROXY", "proxy:3128", None),
-    ("environment_variables", "AWS_PROFILE", "x", None),
-    ("environment_variables", "MINE", AWAY, None),
-    ("environment_variables", "MINE", "yes", "yes"),
-    ("environment_variables", "MINE", "os.environ/HERE", "127.0.0.1"),
-]
-
-
 @pytest.mark.parametrize(("section", "key", "written", "stays"), SWITCHED)
 def test_a_setting(section, key, written, stays):
     result = contained({section: {key: written}}, HERE="127.0.0.1")
@@ -363,168 +282,3 @@ def test_a_wildcard_for_every_provider_gets_keys_that_are_none():
     open_one = {"model_list": [{"model_name": "*", "litellm_params": {"model": "*"}}]}
     assert contained(open_one, OPENAI_API_KEY=SECRET).environment["OPENAI_API_KEY"] == "sk-not-a-real-key"
     assert contained({}, OPENAI_API_KEY=SECRET).environment["OPENAI_API_KEY"] is None
-
-
-def full():
-    """A file with something of everything."""
-    sections = {}
-    for section, key, written, _ in SWITCHED:
-        sections.setdefault(section, {})[key] = copy.deepcopy(written)
-    return {
-        "model_list": [
-            {"model_name": "b", "litellm_params": {**BEDROCK, "aws_sts_endpoint": AWAY, "aws_access_key_id": SECRET}},
-            {"model_name": "b", "litellm_params": {**BEDROCK, "litellm_credential_name": "c", "guardrails": ["l"]}},
-            {"model_name": "o", "litellm_params": {"model": "openai/x", "api_base": AWAY, "api_key": SECRET}},
-            {"model_name": "a", "litellm_params": {"model": "x", "custom_llm_provider": "azure", "api_base": AWAY}},
-            {"model_name": "f", "litellm_params": {**BEDROCK, "fallbacks": [{"model": "openai/x", "api_base": AWAY}]}},
-        ],
-        "credential_list": [
-            {"credential_name": "c", "credential_values": {"api_key": SECRET, "api_base": AWAY}, "credential_info": {}}
-        ],
-        "prompts": [{"prompt_id": "p", "litellm_params": {"prompt_integration": "langfuse", "api_base": AWAY}}],
-        "policies": {"p": {"guardrails": ["l"]}},
-        "guardrails": [{"guardrail_name": "l", "litellm_params": {"guardrail": "lakera_v2", "api_base": AWAY}}],
-        "mcp_servers": {"x": {"url": AWAY}},
-        **sections,
-    }
-
-
-URLS = st.sampled_from(
-    [AWAY, "redis://cache.example.com:6379", "postgresql://u:p@10.0.0.1/x", "wss://192.0.2.1/x", "grpc://a.example:1"]
-)
-KEYS = st.text("abc_", min_size=1, max_size=4)
-
-
-@st.composite
-def places(draw):
-    """A path of new keys and positions, at whose end there is an address."""
-    value = draw(URLS)
-    for key in draw(st.lists(st.one_of(KEYS, st.none()), max_size=4)):
-        value = [value, 1] if key is None else {key: value, "n": 1}
-    section = draw(st.sampled_from(["litellm_settings", "router_settings", "general_settings", "deployment", "new"]))
-    return section, draw(KEYS), value
-
-
-def addresses(value):
-    """Every text below a value that is another machine's address."""
-    if isinstance(value, dict):
-        return [found for name, one in value.items() if name != "model_info" for found in addresses(one)]
-    if isinstance(value, list):
-        return [found for one in value for found in addresses(one)]
-    return [value] if isinstance(value, str) and re.search(r"://(?!127\.0\.0\.1|localhost)", value) else []
-
-
-@given(st.lists(places(), max_size=5), st.dictionaries(st.text("ABC_", min_size=1), URLS, max_size=3))
-def test_no_address_of_another_machine_is_left_anywhere(added, variables):
-    file = full()
-    for section, key, value in added:
-        place = file["model_list"][0]["litellm_params"] if section == "deployment" else file.setdefault(section, {})
-        place[key] = value
-    result = contained(file, **variables)
-    assert addresses(result.file) == []
-    assert addresses({name: value for name, value in result.environment.items() if value}) == []
-    assert {name for name in variables if result.environment.get(name, AWAY) is not None} == set()
-
-
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), URLS, st.just("os.environ/A"))
-ANYTHING = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
-    max_leaves=6,
-)
-
-
-@st.composite
-def odd_files(draw):
-    """The full file with something else in the place of one of its values."""
-    file = full()
-    place = file
-    while True:
-        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-        if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
-            place = place[key]
-        else:
-            place[key] = draw(ANYTHING)
-            return file
-
-
-@settings(max_examples=150)
-@given(odd_files())
-def test_what_litellm_would_refuse_is_left_to_it(file):
-    """Whatever stands there, the rules stumble over nothing, and no address is left."""
-    with suppress(ConfigError):
-        assert addresses(contained(file).file) == []
-
-
-def test_no_secret_is_left_or_reported():
-    result = contained(full())
-    assert SECRET not in str(result.changes)
-    assert SECRET not in str(result.file)
-    assert "pw@" not in str(result.changes)
-
-
-def test_what_is_given_is_not_changed():
-    file = full()
-    contained(file)
-    assert file == full()
-
-
-@pytest.mark.parametrize(
-    ("value", "elsewhere"),
-    [
-        (AWAY, True), ("http://127.0.0.1:1/x", False), ("http://localhost", False), ("http://[::1]:80/", False),
-        ("redis://:pw@127.0.0.1:6379/0", False), ("redis://:pw@cache:6379/0", True), ("file:///x", False),
-        ("see https://example.com for more", False), ("http://", False), ("http://[", True), (3, False), (None, False),
-        ("http://127.0.0.1.example.com", True), ("HTTPS://EXAMPLE.COM", True), ("http://user@127.0.0.1@evil.com", True),
-        ("http://evil.com#@127.0.0.1", True),
-    ],
-)  # fmt: skip
-def test_addresses(value, elsewhere):
-    assert is_elsewhere(value) is elsewhere
-
-
-@pytest.mark.parametrize(
-    ("value", "elsewhere"),
-    [("redis", True), ("redis:6379", True), ("127.0.0.1", False), ("127.0.0.1:6379", False), ("localhost", False),
-     ("::1", False), ("[::1]:80", False), ("10.0.0.1", True), ("", False), (None, False), (AWAY, True)],
-)  # fmt: skip
-def test_hosts(value, elsewhere):
-    assert host_is_elsewhere(value) is elsewhere
-
-
-# What follows holds the tables against the LiteLLM that is installed: they are to be looked at again when it changes.
-
-
-def test_no_variable_that_litellm_reads_for_an_address_or_a_key_is_left():
-    read = re.compile(
-        r"""(?:get_secret\w*|getenv|environ\.get)\(\s*["']([A-Z][A-Z0-9_]+)["']|environ\[["'](\w+)["']\]"""
-    )
-    names = {
-        one or other for file in LITELLM.rglob("*.py") for one, other in read.findall(file.read_text(encoding="utf-8"))
-    }
-    assert len(names) > 1000
-    telling = re.compile(
-        r"(API_BASE|API_KEY|_URL|_HOST|_ENDPOINT|_TOKEN|_SECRET|_PASSWORD|WEBHOOK|_PROXY|CONNECTION_STRING)$"
-    )
-    left = {name for name in names if telling.search(name) and not leads_away(name)}
-    assert left == {"NO_PROXY", "DEFAULT_NUM_WORKERS_LITELLM_PROXY"}
-
-
-def test_callbacks_that_stay_are_litellms_own():
-    source = (LITELLM / "__init__.py").read_text()
-    literal = source.partition("_custom_logger_compatible_callbacks_literal = Literal[")[2].partition("]")[0]
-    hooks = (LITELLM / "proxy" / "common_utils" / "callback_utils.py").read_text()
-    assert {name for name in IN_PROCESS if f'"{name}"' not in literal + hooks} == set()
-    sending = {"langfuse", "datadog", "otel", "s3_v2", "gcs_bucket", "lago", "slack", "webhook", "sentry", "helicone"}
-    assert not sending & IN_PROCESS
-
-
-def test_providers_are_litellms_own():
-    types = (LITELLM / "types" / "utils.py").read_text().partition("class LlmProviders(")[2].partition("\nclass ")[0]
-    enum = set(re.findall(r'= "([^"]+)"', types))
-    constants = (LITELLM / "constants.py").read_text()
-    listed = constants.partition("openai_compatible_providers: Final[list] = [")[2].partition("\n]")[0]
-    json_providers = set(ast.literal_eval((LITELLM / "llms/openai_like/providers.json").read_text().replace(
-        "true", "True").replace("false", "False").replace("null", "None")))  # fmt: skip
-    known = enum | set(re.findall(r'"([^"]+)"', listed)) | json_providers
-    assert set(PATHS) - known == set()
