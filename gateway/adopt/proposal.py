@@ -57,6 +57,9 @@ class Proposal:
     route: str | None = None
 
 
+_LONGEST = 60  # of a name; YAML takes no more than 1,024 before a colon
+
+
 @dataclass
 class Names:
     """Gives out names of patterns and consumers, each once."""
@@ -79,5 +82,5 @@ class Names:
 
 
 def _slug(name: str, joint: str) -> str:
-    """Letters, digits, dots, dashes and underscores; whatever else a group may be called becomes the joint."""
-    return re.sub(r"[^\w.-]+", joint, name, flags=re.ASCII).strip(joint) or "group"
+    """Letters, digits, dots, dashes and underscores, and not too many; whatever else is in a name becomes the joint."""
+    return re.sub(r"[^\w.-]+", joint, name, flags=re.ASCII)[:_LONGEST].strip(joint) or "group"

@@ -13,11 +13,13 @@ import yaml
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError
+from gateway.adopt import patterns_text
 from gateway.demand import Demand
 from gateway.litellm.config import load_config
 from gateway.litellm.containment import contain
 from gateway.litellm.rendering import litellm_file, with_warm_ups
 from gateway.needs import needs
+from harness.settings.patterns import Patterns
 
 FILES = [CONFIG_DIR / "config.yaml", *sorted((Path(__file__).parent / "files").glob("*.yaml"))]
 MUTATIONS = 2_000
@@ -41,9 +43,15 @@ def used(path: Path) -> str:
     needs(config, contained.file["model_list"], contained.profiles, Demand())
     config.warnings()
     list(config.deployments())
-    for group in config.groups:
-        config.group_of(group)
+    validate_patterns(patterns_text(config))
     return yaml.safe_dump(with_warm_ups(contained.file, config))
+
+
+def validate_patterns(text: str) -> None:
+    """What `adopt` writes is a patterns file, where it found anything to test."""
+    content = yaml.safe_load(text)
+    if content.get("patterns"):
+        Patterns.model_validate(content)
 
 
 def mutated(content: Any, rng: random.Random) -> Any:
