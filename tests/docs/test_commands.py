@@ -144,7 +144,7 @@ def test_web_ui(copy: Copy, gateway: str) -> None:
 
 def test_embedded_aws_prints_the_environment(copy: Copy) -> None:
     """The lines in the README, and an unmodified program that works with them."""
-    (block,) = [block for block in all_blocks("console") if f"$ {EMBEDDED_AWS}\n" in block]
+    (block,) = [block for block in all_blocks("console") if f"$ {EMBEDDED_AWS}\nexport" in block]
     told = [line.split("=")[0] for line in block.splitlines() if line.startswith("export ")]
     with copy.started(f"{EMBEDDED_AWS} --port 0") as process:
         assert process.stdout is not None
