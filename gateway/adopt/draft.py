@@ -39,6 +39,15 @@ class Draft:
         """Requests of one consumer within a quota window; counts by the clock's minute allow a burst only."""
         return sizes.MOST_IN_A_WINDOW if self.survey.exact else sizes.MOST_AT_ONCE
 
+    @property
+    def steadily(self) -> bool:
+        """Whether a quota may be exceeded steadily, over several windows.
+
+        Not where each request that is over it is counted seconds after it was sent, since it is retried, nor where
+        counts begin with the clock's minute: then nobody can say in which window a request near an edge belongs.
+        """
+        return self.survey.exact and self.survey.config.num_retries == 0
+
     def at_once(self, requests: int) -> Traffic:
         """A burst, as long as those of all consumers together are not too many; then spread over some seconds."""
         crowded = self.together + requests > _MOST_TOGETHER

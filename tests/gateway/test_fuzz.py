@@ -13,13 +13,13 @@ import yaml
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError
-from gateway.adopt import patterns_text
+from gateway.adopt import adopt
 from gateway.demand import Demand
-from gateway.litellm.config import load_config
+from gateway.litellm.config import Config, load_config
 from gateway.litellm.containment import contain
 from gateway.litellm.rendering import litellm_file, with_warm_ups
 from gateway.needs import needs
-from harness.settings.patterns import Patterns
+from harness.settings.patterns import load_patterns
 
 FILES = [CONFIG_DIR / "config.yaml", *sorted((Path(__file__).parent / "files").glob("*.yaml"))]
 MUTATIONS = 2_000
@@ -36,22 +36,28 @@ JUNK: list[Any] = [
 ]  # fmt: skip
 
 
-def used(path: Path) -> str:
+def used(path: Path, folder: Path) -> str:
     """All that is made of a file before anything is started; what LiteLLM would read, as text."""
     config = load_config(path, environment=ENVIRONMENT)
     contained = contain(litellm_file(config), "http://127.0.0.1:4510", config.profile, config.region, ENVIRONMENT)
     needs(config, contained.file["model_list"], contained.profiles, Demand())
+    adopted(config, folder / "patterns.yaml")
     config.warnings()
     list(config.deployments())
-    validate_patterns(patterns_text(config))
+    for group in config.groups:
+        config.group_of(group)
     return yaml.safe_dump(with_warm_ups(contained.file, config))
 
 
-def validate_patterns(text: str) -> None:
-    """What `adopt` writes is a patterns file, where it found anything to test."""
-    content = yaml.safe_load(text)
-    if content.get("patterns"):
-        Patterns.model_validate(content)
+def adopted(config: Config, path: Path) -> None:
+    """What `adopt` writes is a patterns file for this configuration, unless nothing in it can be tested."""
+    try:
+        path.write_text(adopt(config).text, encoding="utf-8")
+    except ConfigError as error:
+        if "nothing in it can be tested" not in str(error):
+            raise AssertionError(f"adopt: {error}") from error
+        return
+    load_patterns(path, load_config(config.document.path, beside=path, environment=ENVIRONMENT))
 
 
 def mutated(content: Any, rng: random.Random) -> Any:
@@ -137,7 +143,7 @@ def test_a_mutated_file_is_used_or_refused_in_words(tmp_path, limited, part):
         path.write_text(text, encoding="utf-8")
         limited()
         try:
-            used(path)
+            used(path, tmp_path)
             used_files += 1
         except ConfigError as error:
             words = str(error)
@@ -149,7 +155,7 @@ def test_a_mutated_file_is_used_or_refused_in_words(tmp_path, limited, part):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
-def test_the_files_themselves_are_used(file):
-    rendered = used(file)
+def test_the_files_themselves_are_used(tmp_path, file):
+    rendered = used(file, tmp_path)
     assert "example.com" not in rendered
     assert "wJalr" not in rendered

@@ -103,7 +103,7 @@ def _by_model_name(draft: Draft, groups: Sequence[Group], many: bool) -> Proposa
         name = draft.names.consumer(group.name)
         loud = group is noisy and requests is not None
         consumers.append(
-            _loud(name, group, requests or 0, draft.survey.exact) if loud else _quiet(name, group, place, len(chosen))
+            _loud(name, group, requests or 0, draft.steadily) if loud else _quiet(name, group, place, len(chosen))
         )
         draft.asked.add(group.name)
     quiet = [consumer.name for consumer, group in zip(consumers, chosen, strict=True) if group is not noisy]
@@ -128,12 +128,12 @@ def _by_model_name(draft: Draft, groups: Sequence[Group], many: bool) -> Proposa
     )
 
 
-def _loud(name: str, group: Group, requests: int, exact: bool) -> Consumer:
+def _loud(name: str, group: Group, requests: int, steadily: bool) -> Consumer:
     quota = group.capacity or 0
     demo = sizes.at_once(requests, f"{quota} fit" if quota != 1 else "1 fits")
     per_minute = min(4 * quota, 2 * quota + 12)
     rate = per_minute / sizes.WINDOW_S
-    if exact and rate <= sizes.MOST_PER_S:
+    if steadily and rate <= sizes.MOST_PER_S:
         sustained = sizes.steady(rate, note=f"{per_minute} a minute, and {quota} {'fits' if quota == 1 else 'fit'}")
     else:
         sustained = sizes.again(requests)

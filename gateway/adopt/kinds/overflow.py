@@ -120,8 +120,7 @@ def _over(draft: Draft, group: Group) -> _Plan | None:
     if requests is None or draft.demo.room([group.name]) != group.capacity:
         return _within(draft, group, _too_much(draft, group, group.quota or 0))
     rate = _over_per_minute(group.quota or 0) / sizes.WINDOW_S
-    steadily = draft.survey.exact and rate <= sizes.MOST_PER_S
-    sustained = sizes.steady(rate) if steadily else sizes.again(requests)
+    sustained = sizes.steady(rate) if draft.steadily and rate <= sizes.MOST_PER_S else sizes.again(requests)
     _take(draft, group, requests)
     refused = f"{ALL_ANSWERED}: nothing takes over, so what is over the quota is refused"
     return _Plan(draft.at_once(requests), sustained, (FILLED, LIMITED), (refused,))
@@ -132,7 +131,7 @@ def _over_per_minute(quota: int) -> int:
 
 
 def _steadily_over(draft: Draft, group: Group, requests: int) -> Traffic:
-    """At a steady rate over the quota in each window; where the fallbacks are too small for that, a burst in each."""
+    """At a steady rate over the quota in each window; where that cannot be, a burst in each."""
     quota = group.quota or 0
     own = draft.sustained.room([group.name]) or 0
     taken = max(0, quota * 4 // 5 - own)
@@ -141,7 +140,7 @@ def _steadily_over(draft: Draft, group: Group, requests: int) -> Traffic:
     if room is not None:
         per_minute = min(per_minute, quota + room)
     rate = per_minute / sizes.WINDOW_S
-    if per_minute <= quota or rate > sizes.MOST_PER_S or not draft.survey.exact:
+    if per_minute <= quota or rate > sizes.MOST_PER_S or not draft.steadily:
         draft.sustained.take(group.fallbacks, requests - quota)
         return sizes.again(requests)
     draft.sustained.take(group.fallbacks, per_minute - quota + taken)

@@ -282,6 +282,18 @@ def test_a_custom_auth_of_ones_own_decides_about_keys(adopting):
     assert "general_settings.custom_auth decides about keys" in text
 
 
+@pytest.mark.parametrize(
+    ("retries", "kind"), [({"num_retries": 0}, "constant"), ({"num_retries": 2}, "burst"), ({}, "burst")]
+)
+def test_retried_requests_are_not_sent_near_the_edge_of_a_window(adopting, retries, kind):
+    entries = [*two(3, 25)[0], entry("solo", "openai/gpt-4o", rpm=6), *(entry(f"team-{x}", rpm=4) for x in "ab")]
+    router = {"enable_pre_call_checks": True, **retries, "fallbacks": [{"main": ["spare"]}]}
+    patterns = adopting.patterns(entries, router)
+    loud = [patterns["fallback"].consumers["fallback"], patterns["quota"].consumers["limited"]]
+    loud.append(patterns["quota_isolation"].consumers["team-a"])
+    assert {consumer.traffic["sustained"].kind for consumer in loud} == {kind}
+
+
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
