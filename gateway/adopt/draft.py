@@ -26,7 +26,6 @@ class Draft:
     sharded: set[str] = field(default_factory=set)  # groups that show which account they use
     shared: set[str] = field(default_factory=set)  # groups that differ from another by their consumer only
     asked: set[str] = field(default_factory=set)  # groups that some consumer asks
-
     together: int = 0  # requests of all bursts
 
     def __post_init__(self) -> None:

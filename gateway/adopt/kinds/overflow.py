@@ -170,10 +170,8 @@ def _within(draft: Draft, group: Group, why: str) -> _Plan | None:
 
 
 def _too_much(draft: Draft, group: Group, quota: int) -> str:
-    if draft.demo.room([group.name]) == 0:
-        return "its quota is used up as the fallback of another group, whose pattern runs at the same time"
-    if group.fallbacks and (room := draft.demo.room(group.fallbacks)) is not None and room < 1:
-        return f"its fallback's quota leaves nothing for what is over the {quota:,} a minute"
+    if sizes.over(quota, None, sizes.USUAL, draft.most) is not None:
+        return "its fallbacks have no room for what is over the quota, or other patterns use it at the same time"
     return (
         f"it takes more than {quota:,} requests within a minute to exceed the quota, and {draft.most} are "
         "what one gateway process is asked for here. With a smaller `rpm` in a copy of the file it can be shown"
