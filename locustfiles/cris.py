@@ -2,7 +2,7 @@
 
     uv run locust -f locustfiles/cris.py --headless
 
-Straight to Bedrock; which Region served whom is known only to CloudWatch, and told after the run.
+Straight to Bedrock; which Region served whom is known only to CloudWatch, and reported after the run.
 """
 
 from locust import task

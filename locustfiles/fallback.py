@@ -1,4 +1,4 @@
-"""Fallback: when the primary's quota is spent, every further request is answered by the fallback model.
+"""Fallback: when the primary's quota is exhausted, every further request is answered by the fallback model.
 
 uv run locust -f locustfiles/fallback.py --headless
 """

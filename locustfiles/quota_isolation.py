@@ -1,4 +1,4 @@
-"""Quota isolation: a consumer that spends its quota is refused, and its neighbours on the same model feel nothing.
+"""Quota isolation: a consumer that exhausts its quota is rate-limited, and its neighbours on the model feel nothing.
 
     uv run locust -f locustfiles/quota_isolation.py --headless
 

@@ -15,7 +15,7 @@
     "font:14px/1.5 Roboto,Helvetica,Arial,sans-serif;background:#23272e;color:#f2f2f2";
   document.body.prepend(line);
 
-  let now = null; // where the newest run is, as /proof/now tells
+  let now = null; // where the newest run is, as /proof/now says
 
   const worst = (answers) =>
     answers.includes("FAIL") ? "FAIL" : answers.includes("UNKNOWN") || !answers.length ? "UNKNOWN" : "PASS";

@@ -205,6 +205,20 @@ def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Bl
     def script() -> Response:
         return send_from_directory(HERE, "webui.js")
 
+    _add_runs(routes, runs, guarded)
+
+    @routes.after_request
+    def harden(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = _NOTHING_FROM_OUTSIDE
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return routes
+
+
+def _add_runs(routes: Blueprint, runs: Path, guarded: Callable[[Any], Any]) -> None:
+    """The list of all runs, and their reports."""
+
     @routes.route("/runs/")
     @guarded
     def all_runs() -> str:
@@ -220,14 +234,6 @@ def _routes(web_ui: WebUI, runs: Path, current: Callable[[], Live | None]) -> Bl
         if folder.parent != runs.resolve():  # a link that leads elsewhere
             abort(404)
         return send_from_directory(folder, name, max_age=0)
-
-    @routes.after_request
-    def harden(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = _NOTHING_FROM_OUTSIDE
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
-    return routes
 
 
 def _download(tab: _Tab, current: Callable[[], Live | None]) -> Callable[[], Response]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +19,13 @@ from locust.env import Environment
 from analysis.model import (
     FAULTS_JSON,
     LOCUST_REPORT_HTML,
+    REQUESTS_CSV,
     RUN_JSON,
+    Record,
     Run,
 )
 from harness.redaction import without_secrets
+from harness.users.recording import RecordFile
 
 RUNS = Path("runs")
 VERSIONS_OF = ("locust", "litellm", "boto3", "botocore", "gevent", "pandas")
@@ -56,6 +59,26 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_faults(folder: Path, faults: list[dict[str, Any]]) -> None:
     write_json(folder / FAULTS_JSON, faults)
+
+
+class Recording:
+    """What of a run's folder grows while it runs: the records, and Locust's own statistics."""
+
+    def __init__(self, environment: Environment, folder: Path, on_fault: Callable[[OSError], None]) -> None:
+        self._records = RecordFile(folder / REQUESTS_CSV, on_fault)
+        self._statistics = LocustStatistics(environment, folder)
+
+    def add(self, record: Record) -> None:
+        self._records.add(record)
+
+    def add_lines(self, lines: str) -> None:
+        """Records as CSV lines."""
+        self._records.add_lines(lines)
+
+    def finish(self, now: float) -> None:
+        """All of it, complete. Raises OSError."""
+        self._records.close()
+        self._statistics.finish(now)
 
 
 class LocustStatistics:

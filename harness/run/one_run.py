@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from math import inf
 
-from analysis.model import REQUESTS_CSV, Record, Run
+from analysis.model import Record, Run
 from harness.clock import now
 from harness.health import ProcessHealth
 from harness.live.terminal import say
@@ -22,7 +22,6 @@ from harness.run.self_check import GatewaySide, Load, SelfCheck, self_check
 from harness.run.setup import Setup
 from harness.run.state import RunState, Stage
 from harness.run.workers import Workers
-from harness.users.recording import RecordFile
 
 LEAD_S = 0.5  # from the plan to the first arrival: it must reach every worker, and clients must be made
 CLOCK_STEP_MS = 500.0  # worth a note; less is what time servers do all day
@@ -54,8 +53,7 @@ class OneRun:
         self._stopped_at, self._ran_out = inf, False
         self._log_size: int | None = None
         self.run = self._describe()
-        self._records = RecordFile(self.folder / REQUESTS_CSV, on_fault)
-        self._statistics = folder.LocustStatistics(setup.environment, self.folder)
+        self._recording = folder.Recording(setup.environment, self.folder, on_fault)
 
     def _describe(self, ended_at: float | None = None, check: SelfCheck | None = None) -> Run:
         """run.json, written as far as the run is known."""
@@ -134,14 +132,14 @@ class OneRun:
 
     def add(self, record: Record) -> None:
         self.counted.add(record)
-        self._records.add(record)
+        self._recording.add(record)
 
     def add_lines(self, worker: str, lines: str) -> list[Record]:
         """The records that a worker has sent, as CSV lines."""
         records = list(Record.parse_lines(lines))
         for record in records:
             self.counted.add(record)
-        self._records.add_lines(lines)
+        self._recording.add_lines(lines)
         self.workers.arrived(worker, len(records))
         return records
 
@@ -151,8 +149,7 @@ class OneRun:
         """Everything that was measured, on disk; `health` is that of every process that sent. Raises OSError."""
         self.stop()  # one that is broken off has not heard of it
         self.state.to(Stage.SAVING)
-        self._records.close()
-        self._statistics.finish(now())
+        self._recording.finish(now())
         check = self._self_check(health)
         self._notes += self._last_notes(check)
         if self._setup.stack.evidence == "embedded":

@@ -32,7 +32,7 @@ def start_of_burst(now: float) -> float:
 def last_run_ended_at(runs: Path, models: Collection[str]) -> float:
     """When the newest run ended, if it drew on the quotas of one of these model groups; 0 if not, or if there is none.
 
-    For a gateway that was already running: what another Locust has spent there a minute ago is still spent.
+    For a gateway that was already running: what another Locust has used up there a minute ago is still used up.
     """
     try:
         run = Run.model_validate_json((runs / "latest" / RUN_JSON).read_bytes())

@@ -14,8 +14,8 @@ from analysis.model import Record
 from common.yaml_file import ConfigError
 from harness.clock import now
 from harness.live import webui
-from harness.live.counts import Live
-from harness.live.terminal import MANY, Progress, complain, report_conclusion
+from harness.live.shown import Shown
+from harness.live.terminal import MANY, complain, report_conclusion
 from harness.run.exit_code import UNKNOWN, USAGE_ERROR, ExitCode
 from harness.run.judging import Judging
 from harness.run.local import Local
@@ -34,17 +34,15 @@ class Runs:
         assert environment.runner is not None
         self._environment = environment
         self._runner = environment.runner
+        silent = bool(environment.parsed_options and environment.parsed_options.only_summary)  # before we set it
         self._setup = Setup(environment)
-        self._options = self._setup.options
-        self._silent = bool(self._options.only_summary)
         self._exit_code = ExitCode(environment)
         self._judging = Judging(
-            on_stdout=not self._options.json, shown=environment.web_ui is not None, exit_with=self._exit_code.set
+            on_stdout=not self._setup.options.json, shown=environment.web_ui is not None, exit_with=self._exit_code.set
         )
         self._where: Local = Master(environment, self) if isinstance(self._runner, MasterRunner) else Local(environment)
         self._current: OneRun | None = None
-        self._live: Live | None = None  # of the newest run
-        self._progress: Progress | None = None
+        self._shown = Shown(silent=silent)
         self._last_run_ended_at = 0.0  # the last that sent anything, epoch seconds
         self._at_rest = Event()  # while no run is under way or being saved
         self._at_rest.set()
@@ -61,7 +59,7 @@ class Runs:
         """Brings up what is missing and listens to Locust. Raises ConfigError, ChildError."""
         self._last_run_ended_at = self._setup.start()
         if self._environment.web_ui:
-            webui.extend(self._environment.web_ui, self._setup.runs, lambda: self._live, self._check_form)
+            webui.extend(self._environment.web_ui, self._setup.runs, lambda: self._shown.live, self._check_form)
         listen = self._environment.events
         listen.test_start.add_listener(self._on_test_start)
         listen.spawning_complete.add_listener(self._on_spawning_complete)
@@ -71,7 +69,7 @@ class Runs:
         listen.reset_stats.add_listener(self._on_reset_stats)
         listen.quitting.add_listener(self._on_quitting)
         listen.quit.add_listener(self._on_quit)
-        if self._options.headless:
+        if self._setup.options.headless:
             self._exit_code.set(UNKNOWN)  # until its run is judged
 
     def _check_form(self, names: Any, users: int, form: Any) -> None:
@@ -90,7 +88,7 @@ class Runs:
         except (OSError, ConfigError) as error:
             self._abort(error)
             return
-        self._live = Live(self._current.run, self._current.folder, self._current.state)
+        self._shown.prepare(self._current.run, self._current.folder, self._current.state)
         self._at_rest.clear()
         self._exit_code.set(UNKNOWN)  # until it is judged
 
@@ -104,9 +102,7 @@ class Runs:
             return
         plan = run.begin(self._last_run_ended_at)
         self._where.send(run, plan)
-        assert self._live is not None
-        self._live.planned(plan.start_at)
-        self._progress = Progress(self._live, many=run.plans_more_than(MANY), silent=self._silent)
+        self._shown.begin(plan.start_at, many=run.plans_more_than(MANY))
         gevent.spawn(self._watch, run, plan.start_at)
 
     def _watch(self, run: OneRun, start_at: float) -> None:
@@ -129,12 +125,12 @@ class Runs:
     def _stop(self) -> None:
         """As Locust does at the end of -t."""
         web_ui = self._environment.web_ui
-        if self._options.headless:
+        if self._setup.options.headless:
             self._runner.quit()
             return
         self._runner.stop()
-        if web_ui and self._options.autostart and self._options.autoquit >= 0:
-            gevent.sleep(self._options.autoquit)
+        if web_ui and self._setup.options.autostart and self._setup.options.autoquit >= 0:
+            gevent.sleep(self._setup.options.autoquit)
             self._runner.quit()
             web_ui.stop()
 
@@ -146,9 +142,7 @@ class Runs:
 
     def show(self, record: Record) -> None:
         """Of the newest run, once it is sending."""
-        if self._live and self._progress and record.run_id == self._live.run.id:
-            self._live.add(record)
-            self._progress.add(record)
+        self._shown.add(record)
 
     def _on_test_stopping(self, **_: Any) -> None:
         if self._current:
@@ -166,11 +160,8 @@ class Runs:
 
     def _save(self, run: OneRun) -> None:
         """The run folder, complete; then the verdicts."""
-        assert self._live is not None
-        if self._progress:
-            self._progress.stop()
-            self._progress = None
-        if self._live.sent:
+        self._shown.stop()
+        if run.counted.sent:
             self._last_run_ended_at = now()
         try:
             run.save(self._where.health(run))
@@ -178,7 +169,8 @@ class Runs:
             run.state.to(Stage.UNJUDGED)
             self._abort(error)
             return
-        self._judging.begin(self._live)
+        assert self._shown.live is not None
+        self._judging.begin(self._shown.live)
 
     def _on_reset_stats(self, **_: Any) -> None:
         if self._current:
@@ -228,6 +220,5 @@ class Runs:
         """Ends what we started."""
         if not self._ended:
             self._ended = True
-            if self._progress:
-                self._progress.stop()
+            self._shown.stop()
             self._setup.stack.stop()

@@ -10,7 +10,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
-from harness.users.openai_sse import BROKEN_STREAM, Response
+from harness.users.openai_sse import BROKEN_STREAM
+from harness.users.response import Response
 
 CONNECTIONS = 1000
 
@@ -38,7 +39,6 @@ def converse(
     now: Callable[[], float],
 ) -> None:
     """One request, which fills in its `response`. Raises what botocore and urllib3 do, but for an error of AWS's."""
-    response.retries = 0
     request = {
         "modelId": model_id,
         "messages": [
@@ -58,22 +58,18 @@ def converse(
         else:
             _add_usage(response, answered["usage"])
     except EventStreamError as error:
-        response.error_type = error.response["Error"]["Code"]
-        response.message = error.response["Error"]["Message"]
+        response.fail(error.response["Error"]["Code"], error.response["Error"]["Message"])
     except ClientError as error:
         _add_metadata(response, error.response["ResponseMetadata"])
-        response.error_type = error.response["Error"]["Code"]
-        response.message = error.response["Error"]["Message"]
+        response.fail(error.response["Error"]["Code"], error.response["Error"]["Message"])
 
 
 def _add_metadata(response: Response, metadata: dict[str, Any]) -> None:
-    response.status = metadata.get("HTTPStatusCode", 0)
-    response.request_id = metadata.get("RequestId", "")
+    response.begin(metadata.get("HTTPStatusCode", 0), metadata.get("RequestId", ""))
 
 
 def _add_usage(response: Response, usage: dict[str, Any]) -> None:
-    response.input_tokens = usage["inputTokens"]
-    response.output_tokens = usage["outputTokens"]
+    response.use(usage["inputTokens"], usage["outputTokens"])
 
 
 def _read_stream(response: Response, events: Any, now: Callable[[], float]) -> None:
@@ -81,10 +77,10 @@ def _read_stream(response: Response, events: Any, now: Callable[[], float]) -> N
     stopped = False
     for event in events:
         if "contentBlockDelta" in event:
-            response.content_at.append(now())
+            response.piece(now())
         elif "messageStop" in event:
             stopped = True
         elif "metadata" in event:
             _add_usage(response, event["metadata"]["usage"])
     if not (stopped and response.output_tokens is not None):
-        response.error_type = BROKEN_STREAM
+        response.fail(BROKEN_STREAM)

@@ -1,4 +1,4 @@
-"""What one request came to, read from the bytes of the gateway's response. Pure but for `read_stream`'s clock."""
+"""What one request came to, read from the bytes that the gateway sends. Pure but for `read_stream`'s clock."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from gevent import GreenletExit
 from geventhttpclient.response import HTTPParseError
+
+from harness.users.response import MESSAGE_LENGTH, Response
 
 BROKEN_STREAM = "broken_stream"  # ended without its end mark
 STREAM_ERROR = "stream_error"  # an error event after content
@@ -20,28 +21,6 @@ TIMEOUT = "timeout"
 CONNECTION_LOST = "connection_lost"  # before the whole answer was there
 UNREADABLE = "unreadable_answer"  # not what its headers promise
 UNANSWERED = "unanswered_at_stop"  # the run was stopped, and waited in vain
-MESSAGE_LENGTH = 10_000  # at most; what is shown of it is cut once secrets are left out, so that none is cut in two
-
-
-@dataclass
-class Response:
-    """What came back to one request, or in its place: the fields of a Record that only this knows."""
-
-    status: int = 0
-    deployment: str = ""
-    retries: int | None = None
-    fallbacks: int | None = None
-    request_id: str = ""
-    error_type: str = ""
-    message: str = ""  # the error's text, for Locust's failures table
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cost_usd: float | None = None
-    gateway_overhead_ms: float | None = None
-    content_at: list[float] = field(default_factory=list)  # when each piece of a stream's content arrived
-    ended_at: float | None = None  # when all of it was there
-    bytes: int = 0
-
 
 # How providers name the id of a request in their headers: Bedrock, then OpenAI and Azure, then Anthropic. LiteLLM
 # passes them on with its prefix; a refusal of its own has none.
@@ -69,23 +48,23 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
 
 def add_headers(response: Response, status: int, headers: Mapping[str, str]) -> None:
     """The status line and LiteLLM's headers. Upstream headers pass through LiteLLM as `llm_provider-…`."""
-    response.status = status
-    response.deployment = headers.get("x-litellm-model-id") or ""
-    response.retries = _count(headers, "x-litellm-attempted-retries")
-    response.fallbacks = _count(headers, "x-litellm-attempted-fallbacks")
-    response.request_id = _request_id(headers)
-    response.cost_usd = _number(headers, "x-litellm-response-cost")
-    response.gateway_overhead_ms = _number(headers, "x-litellm-overhead-duration-ms")
+    response.begin(status, _request_id(headers))
+    response.through(
+        deployment=headers.get("x-litellm-model-id") or "",
+        retries=_count(headers, "x-litellm-attempted-retries"),
+        fallbacks=_count(headers, "x-litellm-attempted-fallbacks"),
+        cost_usd=_number(headers, "x-litellm-response-cost"),
+        overhead_ms=_number(headers, "x-litellm-overhead-duration-ms"),
+    )
     if not 200 <= status < 300:
         aws_type = (headers.get("llm_provider-x-amzn-errortype") or "").split(":")[0]
-        response.error_type = aws_type or f"http_{status}"
+        response.fail(aws_type or f"http_{status}")
 
 
 def add_failure(response: Response, error: BaseException | None, *, stream: bool) -> None:
     """What was raised in place of the whole response. What had come before it stays: an error status says more."""
     error = getattr(error, "original", error)  # geventhttpclient's RetriesExceeded, which we allow none of
-    response.error_type = response.error_type or _kind(response, error, stream)
-    response.message = response.message or str(error)
+    response.fail(response.error_type or _kind(response, error, stream), response.message or str(error))
 
 
 def _kind(response: Response, error: BaseException | None, stream: bool) -> str:
@@ -107,8 +86,7 @@ def add_body(response: Response, body: bytes) -> None:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        response.error_type = response.error_type or NOT_JSON
-        response.message = body[:MESSAGE_LENGTH].decode(errors="replace")
+        response.fail(response.error_type or NOT_JSON, body[:MESSAGE_LENGTH].decode(errors="replace"))
     elif response.error_type:
         _add_error(response, content.get("error"))
     else:
@@ -117,11 +95,10 @@ def add_body(response: Response, body: bytes) -> None:
 
 def _add_usage(response: Response, usage: Any) -> None:
     if isinstance(usage, dict):
-        response.input_tokens = _tokens(usage.get("prompt_tokens"))
-        response.output_tokens = _tokens(usage.get("completion_tokens"))
+        response.use(_tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens")))
         cost = usage.get("cost")  # LiteLLM gives a stream's here, and any other's in a header
-        if response.cost_usd is None and isinstance(cost, float):
-            response.cost_usd = cost
+        if isinstance(cost, float):
+            response.cost(cost)
 
 
 def _tokens(count: Any) -> int | None:
@@ -129,13 +106,15 @@ def _tokens(count: Any) -> int | None:
 
 
 def _add_error(response: Response, error: Any) -> None:
-    if isinstance(error, dict):
-        response.message = str(error.get("message", ""))[:MESSAGE_LENGTH]
-        named = error.get("type")
-        if response.error_type.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
-            response.error_type = named
-    else:
-        response.message = str(error)[:MESSAGE_LENGTH]
+    """Its text, and its type where the status alone is known."""
+    kind = response.error_type
+    if not isinstance(error, dict):
+        response.fail(kind, str(error))
+        return
+    named = error.get("type")
+    if kind.startswith("http_") and isinstance(named, str) and named not in ("", "None"):
+        kind = named
+    response.fail(kind, str(error.get("message", "")))
 
 
 def read_stream(response: Response, lines: Iterable[bytes], now: Callable[[], float]) -> None:
@@ -158,17 +137,17 @@ def read_stream(response: Response, lines: Iterable[bytes], now: Callable[[], fl
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            response.error_type = NOT_JSON if line.endswith(b"\n") else BROKEN_STREAM
+            response.fail(NOT_JSON if line.endswith(b"\n") else BROKEN_STREAM)
             return
         if event.get("error"):
-            response.error_type = STREAM_ERROR
+            response.fail(STREAM_ERROR)
             _add_error(response, event["error"])
             return
         if _has_content(event):
-            response.content_at.append(arrived_at)
+            response.piece(arrived_at)
         _add_usage(response, event.get("usage"))
     if not done:
-        response.error_type = BROKEN_STREAM
+        response.fail(BROKEN_STREAM)
 
 
 def _has_content(event: Mapping[str, Any]) -> bool:

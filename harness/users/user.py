@@ -17,11 +17,11 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST
 
 from analysis.model import Outcome, Record
 from harness.clock import now
-from harness.redaction import text_without_secrets
 from harness.users.alarm import COARSE_S, Alarm
 from harness.users.clients import bedrock_client, converse
-from harness.users.openai_sse import Response, add_body, add_failure, add_headers, gaps_ms, read_stream
+from harness.users.openai_sse import add_body, add_failure, add_headers, gaps_ms, read_stream
 from harness.users.pacing import Sender, senders
+from harness.users.response import Response
 
 CHAT = "/v1/chat/completions"
 MAX_TEXTS = 50  # of failures that a process keeps apart
@@ -116,7 +116,7 @@ class ConsumerUser(User):
     def _send(self, sender: Sender, messages: list[dict[str, Any]], intended_at: float, started_at: float) -> None:
         """One request straight to Bedrock."""
         plan, consumer = sender.plan, sender.consumer
-        response = Response(deployment=consumer.profile or "")
+        response = Response(deployment=consumer.profile or "", retries=0)
         with self._recorded(sender, response, intended_at, started_at, "bedrock"):
             bedrock = bedrock_client(consumer.profile or "", consumer.region, plan.timeout_s)
             max_tokens = sender.prompts.next_max_tokens()
@@ -135,10 +135,7 @@ class ConsumerUser(User):
             if isinstance(error, GreenletExit):  # the run was stopped, and so is this user
                 raise
         finally:
-            if response.error_type:  # a proxy's error page may quote the request
-                key = sender.consumer.key
-                response.error_type = text_without_secrets(response.error_type, key)
-                response.message = text_without_secrets(response.message, key)
+            response.leave_out(sender.consumer.key)
             record = self._record(sender, response, intended_at, started_at, response.ended_at or now())
             failed = not is_success(record, sender.consumer.quota_rpm)
             self.environment.events.request.fire(
@@ -227,11 +224,11 @@ def _read(response: Response, received: Any, stream: bool) -> None:
     add_headers(response, received.status_code, received.headers)
     if stream and not response.error_type:
         read_stream(response, _lines(received), now)
-        response.ended_at = now()
+        response.end(now())
         _read_to_end(received)
     else:
         body = received.content or b""
-        response.ended_at, response.bytes = now(), len(body)
+        response.end(now(), len(body))
         add_body(response, body)
 
 

@@ -206,14 +206,14 @@ def test_the_gateway_knows_its_keys_and_no_others(here, ended):
 
 
 def test_the_openai_client_is_served_like_any(here, ended):
-    """What tenants use: whole, streamed, cut at max_tokens, with a tool, and refused."""
+    """What consumers use: whole, streamed, cut at max_tokens, with a tool, and refused."""
     gateway = f"http://127.0.0.1:{here.read('config')['litellm']['port']}/v1"
     client = openai.OpenAI(base_url=gateway, api_key=here.keys["LITELLM_MASTER_KEY"], max_retries=0, timeout=60)
     asked = {"model": "shared", "messages": [{"role": "user", "content": "What is a load balancer?"}]}
     whole = client.chat.completions.create(**asked)
     pieces = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
-    told = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-    assert told == whole.choices[0].message.content != ""
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert text == whole.choices[0].message.content != ""
     assert pieces[-1].usage.completion_tokens == whole.usage.completion_tokens > 3
     short = client.chat.completions.create(**asked, max_tokens=3)
     assert (short.choices[0].finish_reason, short.usage.completion_tokens) == ("length", 3)

@@ -14,7 +14,8 @@ import pytest
 from botocore.config import Config
 
 from harness.users.clients import converse
-from harness.users.openai_sse import Response, add_failure
+from harness.users.openai_sse import add_failure
+from harness.users.response import Response
 from tests.conftest import free_port, rows
 
 WHOLE = b'{"choices": [{"message": {"content": "Hi"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}'

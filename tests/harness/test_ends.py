@@ -153,7 +153,7 @@ def test_an_aws_that_dies_during_the_run_leaves_verdicts_that_say_so(long):
     assert ended.code in (1, 3), ended.said
     assert ended.answers["cris", "all_answered"] == "FAIL"
     assert ended.settings["ended_at"] is not None
-    assert "The embedded AWS could not tell which faults it had." in ended.settings["notes"]
+    assert "The embedded AWS could not say which faults it had." in ended.settings["notes"]
     assert "died during the run" in ended.err
 
 

@@ -20,13 +20,13 @@ from harness.users.openai_sse import (
     TIMEOUT,
     UNANSWERED,
     UNREADABLE,
-    Response,
     add_body,
     add_failure,
     add_headers,
     gaps_ms,
     read_stream,
 )
+from harness.users.response import Response
 
 
 def from_headers(status, headers):
