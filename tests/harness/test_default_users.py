@@ -44,7 +44,9 @@ def here(place: Any) -> Any:
 def check(ended: Ended) -> None:
     assert ended.code == 0, ended.said
     assert {consumer["name"]: consumer["user_class"] for consumer in ended.settings["consumers"]} == CLASSES
-    assert {consumer: ended.statuses(consumer) for consumer in CLASSES} == dict.fromkeys(CLASSES, {"200": 6})
+    assert {consumer: ended.statuses(consumer) for consumer in CLASSES} == {
+        consumer: {"200": 6} for consumer in CLASSES
+    }
     assert set(ended.answers.values()) == {"PASS"}
     assert ended.settings["notes"] == []
     assert "plain one: chat-a (ChatAUser), cris (CrisUser2), straight on (StraightOnUser)" in ended.out
