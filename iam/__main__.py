@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import botocore.session
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError
 from common import least_privilege
 from common.yaml_file import ConfigError
 from gateway.litellm.config import Config, ModelEntry, load_config
+from harness.settings import patterns_file
 from harness.settings.consumers import all_resolved
 from harness.settings.patterns import Patterns, load_patterns
 
@@ -42,7 +44,9 @@ def main() -> None:
 @click.option(
     "--gateway-config", "--config", "config_path", type=click.Path(path_type=Path), help="Default: config/config.yaml."
 )
-@click.option("--patterns", "patterns_path", type=click.Path(path_type=Path), help="Default: config/patterns.yaml.")
+@click.option(
+    "--patterns", "patterns_path", type=click.Path(path_type=Path), help="Default: what fits --gateway-config."
+)
 @click.option("--profile", default="primary", show_default=True, help="primary, secondary, or an AWS profile's name.")
 @click.option("--role", help="For this role, which deployments name as aws_role_name, instead of a profile.")
 def render(account: str, config_path: Path | None, patterns_path: Path | None, profile: str, role: str | None) -> None:
@@ -50,8 +54,7 @@ def render(account: str, config_path: Path | None, patterns_path: Path | None, p
     if not (account.isascii() and account.isdigit() and len(account) == 12):
         raise click.BadParameter(f"{account!r} is not an AWS account id: it has twelve digits.", param_hint="--account")
     try:
-        config = load_config(config_path, beside=patterns_path)
-        patterns = load_patterns(patterns_path, config)
+        config, patterns = _read(config_path or patterns_file.SHIPPED_GATEWAY, patterns_path)
         if role is not None:
             uses, roles = role_uses(config, role), []
         else:
@@ -78,6 +81,14 @@ def trust(principal: str) -> None:
             param_hint="--principal",
         )
     click.echo(json.dumps(least_privilege.trust_policy(principal), indent=2))
+
+
+def _read(gateway_config: Path, patterns: Path | None) -> tuple[Config, Patterns]:
+    """As a run reads them. Raises ConfigError."""
+    with TemporaryDirectory() as made:
+        file = patterns_file.choose(patterns, gateway_config, Path(made), lambda _: None)
+        config = load_config(gateway_config, beside=file)
+        return config, load_patterns(file, config)
 
 
 def profile_uses(config: Config, patterns: Patterns, profile: str) -> list[tuple[str, str]]:

@@ -11,9 +11,10 @@ from locust.env import Environment
 from common.yaml_file import ConfigError
 from gateway.stack import Files, Stack
 from harness.live.terminal import say
-from harness.run import classes, patterns_file
+from harness.run import classes
 from harness.run.plan import PlannedConsumer, planned, seconds
 from harness.run.quota_windows import last_run_ended_at
+from harness.settings import patterns_file
 from harness.settings.consumers import demand
 from harness.settings.patterns import load_patterns
 

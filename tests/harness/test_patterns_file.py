@@ -11,7 +11,7 @@ import yaml
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError
-from harness.run.patterns_file import SHIPPED, choose
+from harness.settings.patterns_file import SHIPPED, choose
 
 OWN = {"model_list": [{"model_name": "mine", "litellm_params": {"model": "bedrock/us.anthropic.claude-sonnet-4-6"}}]}
 

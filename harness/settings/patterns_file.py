@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError
 from gateway.litellm.config import Config, load_config
-from gateway.stack import Files, Say
 from harness.settings.patterns import fit
 
 SHIPPED = CONFIG_DIR / "patterns.yaml"
+SHIPPED_GATEWAY = CONFIG_DIR / "config.yaml"
 
 
-def choose(named: Path | None, gateway_config: Path, runs: Path, say: Say) -> Path:
+def choose(named: Path | None, gateway_config: Path, folder: Path, say: Callable[[str], None]) -> Path:
     """Somebody's own LiteLLM file gets patterns of its own where the shipped ones ask for groups that it does not have.
 
-    Raises ConfigError.
+    They are written into `folder`. Raises ConfigError.
     """
     if named is not None:
         return named
-    if gateway_config.resolve() == Files.config.resolve():
+    if gateway_config.resolve() == SHIPPED_GATEWAY.resolve():
         return SHIPPED
     config = load_config(gateway_config)
     if fit(SHIPPED, config):
         return SHIPPED
-    made = runs / f"patterns-for-{gateway_config.stem}.yaml"
+    made = folder / f"patterns-for-{gateway_config.stem}.yaml"
     text = adopted(config)
     try:
         made.write_text(text, encoding="utf-8")
