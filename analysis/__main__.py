@@ -8,16 +8,21 @@ import traceback
 from pathlib import Path
 
 import click
-import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
-from analysis import cloudwatch, files, summary, verdicts
-from analysis import report as page
-from analysis.aws_errors import FetchError
-from analysis.join import join
+from analysis import verdicts
+from analysis.fetch import cloudwatch
+from analysis.fetch.aws_errors import FetchError
+from analysis.findings import Findings
+from analysis.folder import reading
+from analysis.folder.errors import RunFolderError
+from analysis.folder.reading import FetchLog
+from analysis.folder.verdicts_file import write_verdicts
 from analysis.model import Answer, Verdict, worst
+from analysis.outputs import terminal
+from analysis.outputs.html import page
 from analysis.wording import location
 from common.console import SteadyConsole
 from common.lifeline import end_with_parent
@@ -53,8 +58,8 @@ def fetch(run: Path) -> None:
 @_RUN
 def judge(run: Path) -> None:
     """Give a verdict on each claim: PASS, FAIL or UNKNOWN."""
-    folder, rows, answers = _judge(run)
-    summary.show(SteadyConsole(), folder, rows, answers)
+    findings, answers = _judge(run)
+    terminal.show(SteadyConsole(), findings, answers)
     sys.exit(_exit_code(answers))
 
 
@@ -62,29 +67,29 @@ def judge(run: Path) -> None:
 @_RUN
 def report(run: Path) -> None:
     """Write the report, one self-contained HTML page."""
-    folder, rows, answers = _judge(run)
-    SteadyConsole().print(location(page.write(folder, rows, answers)), highlight=False, markup=False, soft_wrap=True)
+    findings, answers = _judge(run)
+    SteadyConsole().print(location(page.write(findings, answers)), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 
 @main.command(name="all")
 @_RUN
 def everything(run: Path) -> None:
-    """Fetch, judge and report. What CloudWatch does not tell leaves claims open, and the rest is judged."""
+    """Fetch, judge and report. What CloudWatch does not say leaves claims open, and the rest is judged."""
     console = SteadyConsole()
     try:
         _fetch(console, run)
     except FetchError as error:
         _complain(error)
     _say(console, "judging")
-    folder, rows, answers = _judge(run)
+    findings, answers = _judge(run)
     _say(console, "writing the report")
-    written = page.write(folder, rows, answers)
-    summary.show(console, folder, rows, answers, written)
+    written = page.write(findings, answers)
+    terminal.show(console, findings, answers, written)
     sys.exit(_exit_code(answers))
 
 
-def _fetch(console: Console, run: Path) -> files.FetchLog:
+def _fetch(console: Console, run: Path) -> FetchLog:
     columns = (
         SpinnerColumn(),
         TextColumn("waiting for logs"),
@@ -116,12 +121,11 @@ def _say(console: Console, doing: str) -> None:
     console.print(Text.assemble(("▸ ", "cyan"), doing))
 
 
-def _judge(run: Path) -> tuple[files.RunFolder, pd.DataFrame, list[Verdict]]:
-    folder = files.read(run)
-    rows = join(folder.records, folder.invocations)
-    answers = verdicts.judge(folder, rows)
-    verdicts.write_verdicts(run, answers)
-    return folder, rows, answers
+def _judge(run: Path) -> tuple[Findings, list[Verdict]]:
+    findings = Findings(reading.read(run))
+    answers = verdicts.judge(findings)
+    write_verdicts(run, answers)
+    return findings, answers
 
 
 def _exit_code(answers: list[Verdict]) -> int:
@@ -140,7 +144,7 @@ def run_command_line() -> None:
         sys.exit(UNUSABLE)
     except click.Abort:
         sys.exit(128 + signal.SIGINT)
-    except (files.RunFolderError, FetchError) as error:
+    except (RunFolderError, FetchError) as error:
         _complain(error)
         sys.exit(UNUSABLE)
     except Exception:  # a crash proves nothing: Python's own exit code, 1, means that a claim fails

@@ -6,16 +6,16 @@ not measured is None, an empty cell in CSV, and never 0.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
-from operator import attrgetter
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+
+from analysis.csv_row import CsvRow
+
+FORMAT = 2  # of run.json. 1 had no number, and the claim's parameter `at_least` beside its name
 
 RUN_JSON = "run.json"
 REQUESTS_CSV = "requests.csv"
@@ -52,66 +52,8 @@ def worst(answers: list[Answer]) -> Answer:
     return Answer.PASS if answers and Answer.UNKNOWN not in answers else Answer.UNKNOWN
 
 
-class _Line:
-    """What csv's writer writes to, so that `writerow` returns the line: a run writes thousands of them a second."""
-
-    @staticmethod
-    def write(line: str) -> str:
-        return f"{line[:-2]}\n"
-
-
-_csv_line = csv.writer(_Line, lineterminator="\r\n").writerow  # it quotes only the line ends that it writes itself
-
-
-class _CsvRow:
-    """A flat dataclass as one CSV line: its field names are the header, None is an empty cell."""
-
-    __slots__ = ()
-
-    @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        return tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
-
-    @classmethod
-    def header_line(cls) -> str:
-        return str(_csv_line(cls.columns()))
-
-    def line(self) -> str:
-        return str(_csv_line(_values_of(type(self))(self)))  # type: ignore[arg-type]  # a class is hashable
-
-    @classmethod
-    def parse_lines(cls, text: str) -> Iterator[Self]:
-        """What `line` wrote. Raises ValueError at the first line that is something else."""
-        readers = [_READERS[str(f.type)] for f in fields(cls)]  # type: ignore[arg-type]
-        for cells in csv.reader(io.StringIO(text, newline="")):
-            if len(cells) != len(readers):
-                raise ValueError(f"{len(cells)} cells where a {cls.__name__} has {len(readers)}")
-            yield cls(*(read(cell) for read, cell in zip(readers, cells, strict=True)))
-
-
-def _bool(cell: str) -> bool:
-    if cell not in ("True", "False"):
-        raise ValueError(f"{cell!r} is neither True nor False")
-    return cell == "True"
-
-
-_READERS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": _bool,
-    "int | None": lambda cell: int(cell) if cell else None,
-    "float | None": lambda cell: float(cell) if cell else None,
-}
-
-
-@cache
-def _values_of(row: type[_CsvRow]) -> attrgetter[tuple[Any, ...]]:
-    return attrgetter(*row.columns())
-
-
 @dataclass(frozen=True, slots=True)
-class Record(_CsvRow):
+class Record(CsvRow):
     """The client's side of one request: a row of requests.csv."""
 
     run_id: str
@@ -125,7 +67,7 @@ class Record(_CsvRow):
     status: int  # HTTP; 0 = no answer
     model_asked: str  # a model group of the gateway, or a Bedrock model id on the direct route
     deployment: str  # the id of the deployment that answered; on the direct route the AWS profile; "" if unknown
-    retries: int | None  # the gateway's own, as its headers tell
+    retries: int | None  # the gateway's own, as its headers say
     fallbacks: int | None
     request_id: str  # Bedrock's x-amzn-requestid: the join key; "" when Bedrock did not answer
     error_type: str  # "" when it succeeded
@@ -160,7 +102,7 @@ def outcome_of(status: int, error_type: str, request_id: str) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation(_CsvRow):
+class Invocation(CsvRow):
     """AWS's side of one attempt: a row of invocations.csv."""
 
     request_id: str
@@ -176,18 +118,66 @@ class Invocation(_CsvRow):
     error_code: str  # "" when it succeeded
 
 
+class Cause(StrEnum):
+    """What decides a verdict. Programs read it; people read `Verdict.reason`."""
+
+    PROVED = "proved"  # PASS: the evidence shows it
+    DISPROVED = "disproved"  # FAIL: the evidence contradicts it
+    # UNKNOWN, as the run does not put the claim to the test:
+    NOTHING_SENT = "nothing_sent"  # no request of whom it is about
+    SILENT_CONSUMER = "silent_consumer"  # one of those whom it is about sent nothing
+    NOT_TESTED = "not_tested"  # the traffic did not do what the claim is about
+    NOT_CONFIGURED = "not_configured"  # the gateway's file has nothing that the claim is about
+    NOT_ENFORCED = "not_enforced"  # it names a limit that nothing enforces
+    NOT_MODELLED = "not_modelled"  # the gateway routes in a way that explains what was seen, or does not
+    # UNKNOWN, as the evidence is not enough:
+    AMBIGUOUS = "ambiguous"  # it fits both
+    NO_INVOCATIONS = "no_invocations"  # CloudWatch knows of none
+    NOT_FETCHED = "not_fetched"  # CloudWatch was never asked
+    NOT_CONFIRMED = "not_confirmed"  # CloudWatch has no invocation for an answer
+    NO_REQUEST_ID = "no_request_id"  # answers that no invocation can ever confirm
+    ACCOUNT_UNKNOWN = "account_unknown"  # STS did not say which account a profile leads to
+    REGION_UNKNOWN = "region_unknown"  # CloudWatch does not say which Region served
+    INCOMPLETE = "incomplete"  # records may be missing
+    # UNKNOWN, as the evidence contradicts itself:
+    CONTRADICTED = "contradicted"  # CloudWatch says otherwise than the client or the gateway
+    FOREIGN_RECORDS = "foreign_records"  # records are another run's
+    CLIENT_TOO_SLOW = "client_too_slow"  # the harness was the bottleneck
+    # UNKNOWN, as nobody could judge:
+    NO_CLAIM = "no_claim"  # the pattern has none that is about those who ran
+    UNKNOWN_CLAIM = "unknown_claim"  # this version has no claim of that name, or not with these parameters
+    CRASHED = "crashed"  # its judge did
+
+
+ClaimId = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]  # pattern, claim, consumers, parameters
+
+
+def _claim_id(pattern: str, claim: str, consumers: tuple[str, ...], parameters: Mapping[str, Any]) -> ClaimId:
+    return pattern, claim, consumers, tuple(sorted((name, repr(value)) for name, value in parameters.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to one claim of one pattern."""
 
     pattern: str
-    claim: str  # the sentence that was to be proved
+    claim: str  # its name in analysis.claims; "" for a pattern without a claim to judge
+    sentence: str  # what was to be proved, in words
     answer: Answer
+    cause: Cause
     observed: str
     expected: str
     n: int  # how many samples it rests on
     reason: str  # why it is not PASS, and what to do; "" when it is
     evidence: tuple[str, ...] = ()  # where it was read, with request ids that show it
+    consumers: tuple[str, ...] = ()  # as configured; empty: all of the pattern
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # as configured
+    note: str = ""  # what a reader should know of the evidence, whatever the answer is
+
+    @property
+    def id(self) -> ClaimId:
+        """What meets it with the RunClaim that it answers."""
+        return _claim_id(self.pattern, self.claim, self.consumers, self.parameters)
 
 
 class _Strict(BaseModel):
@@ -195,7 +185,7 @@ class _Strict(BaseModel):
 
 
 class RunConsumer(_Strict):
-    """A tenant of the run, as it was configured."""
+    """A consumer of the run, as it was configured."""
 
     pattern: str
     name: str
@@ -221,6 +211,28 @@ class RunDeployment(_Strict):
     tpm: int | None = None
     usd_per_input_token: float | None = None  # as the gateway reckons; None where it knows no price
     usd_per_output_token: float | None = None
+    provider: str = "bedrock"  # as LiteLLM calls it; what another one answers is in no CloudWatch
+    region: str | None = None  # the source Region that it is configured with; None: the environment's
+    weight: float | None = None
+    order: int | None = None  # the lower is asked first, those without one last
+    limited: bool = True  # whether its rpm is a limit, or only a weight. Older runs do not say; theirs was
+
+
+class RunRouting(_Strict):
+    """How the gateway chooses who serves a request, as its own file says."""
+
+    strategy: str = "simple-shuffle"
+    # What makes a deployment's rpm a limit: enable_pre_call_checks, and the optional check enforce_model_rate_limits.
+    limits: tuple[Literal["pre_call_checks", "model_rate_limits"], ...] = ("pre_call_checks",)
+    aliases: dict[str, str] = {}  # a name that may be asked for → the model group behind it
+    fallbacks_by_kind: dict[str, dict[str, tuple[str, ...]]] = {}  # context_window, content_policy → as Run.fallbacks
+
+
+class RunChange(_Strict):
+    """What was changed of the gateway's file so that nothing leaves the machine."""
+
+    where: str
+    what: str
 
 
 class RunClaim(_Strict):
@@ -229,14 +241,19 @@ class RunClaim(_Strict):
     pattern: str
     claim: str
     consumers: tuple[str, ...] = ()  # empty: all of the pattern
-    at_least: int | None = None
+    parameters: dict[str, Any] = {}  # as the claim's own model of them has them
+
+    @property
+    def id(self) -> ClaimId:
+        """What meets it with its Verdict."""
+        return _claim_id(self.pattern, self.claim, self.consumers, self.parameters)
 
 
 class RunAws(_Strict):
     """Where the invocation logs of the run are."""
 
     profiles: tuple[str, ...]
-    accounts: dict[str, str]  # profile → account id, as far as STS told
+    accounts: dict[str, str]  # profile → account id, as far as STS said
     region: str
     log_group: str
 
@@ -248,9 +265,19 @@ class RunFetch(_Strict):
     poll_s: float
 
 
+class Fault(BaseModel):
+    """A fault as it was carried out, in faults.json: what is read of it; the embedded AWS writes more."""
+
+    name: str
+    started_at: FiniteFloat
+    stopped_at: FiniteFloat | None  # None: it lasted to the end of the run
+
+
 class Run(_Strict):
     """run.json: one execution, with all that judging it later needs."""
 
+    format: int = FORMAT
+    made_by: str = ""  # the harness's version
     id: str
     patterns: tuple[str, ...]
     titles: dict[str, str] = {}  # pattern → its heading
@@ -264,12 +291,54 @@ class Run(_Strict):
     fetch: RunFetch
     consumers: tuple[RunConsumer, ...]
     deployments: tuple[RunDeployment, ...]
-    fallbacks: dict[str, tuple[str, ...]]  # model group → the groups that stand in for it
+    fallbacks: dict[str, tuple[str, ...]]  # model group → the groups that take over for it, in order
     claims: tuple[RunClaim, ...]
     notes: tuple[str, ...] = ()  # what went wrong outside any single request: a gateway that died, a lost worker
     self_check: dict[str, Any] = {}  # the client's own health: scheduling lag, CPU, offered and achieved rates
     settings: dict[str, Any] = {}  # the configuration as it was, without secrets
+    routing: RunRouting = RunRouting()
+    changes: tuple[RunChange, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_format(cls, content: Any) -> Any:
+        return _upgraded(content) if isinstance(content, dict) else content
 
     def title(self, pattern: str) -> str:
         """The heading of a pattern; its name in words where it has none."""
         return self.titles.get(pattern) or pattern.replace("_", " ").capitalize()
+
+    def group_of(self, model: str) -> str:
+        """The model group behind a name that a consumer asks for: an alias's, else the one of that name."""
+        return self.routing.aliases.get(model, model)
+
+    def fallbacks_of(self, model: str) -> tuple[str, ...]:
+        """The model groups that take over for what a consumer asks for, in order."""
+        group = self.group_of(model)
+        names = self.fallbacks.get(model) or self.fallbacks.get(group, ())
+        return tuple(name for name in dict.fromkeys(map(self.group_of, names)) if name != group)
+
+    def deployments_of(self, group: str) -> tuple[RunDeployment, ...]:
+        return tuple(deployment for deployment in self.deployments if deployment.group == group)
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """run.json of any known format, in today's. Raises ValueError for a format that is yet to come."""
+    number = content.get("format", 1)
+    if isinstance(number, int) and number > FORMAT:
+        by = f"version {content['made_by']}" if content.get("made_by") else "the version"
+        raise ValueError(
+            f"it is of format {number}, and this version reads formats up to {FORMAT}: use {by} of the harness that "
+            "made it, or a later one"
+        )
+    claims = content.get("claims")
+    if number != 1 or not isinstance(claims, list | tuple):
+        return content
+    return content | {"format": FORMAT, "claims": [_claim_of_format_1(claim) for claim in claims]}
+
+
+def _claim_of_format_1(claim: Any) -> Any:
+    if not (isinstance(claim, dict) and "at_least" in claim):
+        return claim
+    others = {name: value for name, value in claim.items() if name != "at_least"}
+    return others if claim["at_least"] is None else others | {"parameters": {"at_least": claim["at_least"]}}

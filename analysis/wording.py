@@ -8,9 +8,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.metrics import Proportion
+from analysis.model import Outcome
+from analysis.numbers.proportion import Proportion
 
 UNKNOWN = "—"
+OUTCOME_WORDS = {
+    Outcome.ANSWERED: "answered",
+    Outcome.REFUSED_BY_GATEWAY: "refused by the gateway",
+    Outcome.REFUSED_BY_BEDROCK: "refused by Bedrock",
+    Outcome.FAILED: "failed",
+}
 
 
 def percent(proportion: Proportion) -> str:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from analysis import files
-from analysis.join import join
+from analysis import verdicts
+from analysis.findings import Findings
+from analysis.folder import reading
 from analysis.model import (
     INVOCATIONS_CSV,
     LOCUST_STATS_CSV,
     REQUESTS_CSV,
     RUN_JSON,
+    Answer,
+    Cause,
     Invocation,
     Record,
     Run,
@@ -24,7 +25,9 @@ from analysis.model import (
     RunConsumer,
     RunDeployment,
     RunFetch,
+    Verdict,
 )
+from analysis.rows import Rows
 
 T0 = 1_795_348_800.0  # 2026-11-22T12:00:00Z, a whole minute
 ONE, TWO = "111111111111", "222222222222"
@@ -83,8 +86,8 @@ def run(
     return plain.model_copy(update=changes)
 
 
-def claim(name: str, *consumers: str, at_least: int | None = None) -> RunClaim:
-    return RunClaim(pattern="p", claim=name, consumers=consumers, at_least=at_least)
+def claim(name: str, *consumers: str, **parameters: Any) -> RunClaim:
+    return RunClaim(pattern="p", claim=name, consumers=consumers, parameters=parameters)
 
 
 def write(
@@ -107,7 +110,31 @@ def write(
     return path
 
 
-def rows(tmp_path: Path, records: Iterable[Record], invocations: Iterable[Invocation] | None = None) -> pd.DataFrame:
-    """What the judges get, through real files."""
-    folder = files.read(write(tmp_path / "run", run(), records, invocations))
-    return join(folder.records, folder.invocations)
+def verdict(
+    pattern: str,
+    sentence: str,
+    answer: Answer,
+    observed: str,
+    expected: str,
+    n: int,
+    reason: str = "",
+    evidence: tuple[str, ...] = (),
+) -> Verdict:
+    """As if a judge had given it."""
+    cause = {Answer.PASS: Cause.PROVED, Answer.FAIL: Cause.DISPROVED, Answer.UNKNOWN: Cause.AMBIGUOUS}[answer]
+    return Verdict(pattern, "some_claim", sentence, answer, cause, observed, expected, n, reason, evidence)
+
+
+def findings(path: Path) -> Findings:
+    """What the judges get of a run folder."""
+    return Findings(reading.read(path))
+
+
+def judge(path: Path) -> list[Verdict]:
+    """The verdicts on a run folder."""
+    return verdicts.judge(findings(path))
+
+
+def rows(tmp_path: Path, records: Iterable[Record], invocations: Iterable[Invocation] | None = None) -> Rows:
+    """Joined rows, through real files."""
+    return findings(write(tmp_path / "run", run(), records, invocations)).rows

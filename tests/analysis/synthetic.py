@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.files import FetchLog
+from analysis.folder.reading import FetchLog
 from analysis.model import (
     FAULTS_JSON,
     FETCH_JSON,
@@ -204,8 +204,8 @@ def _run(
     sabotage: Sabotage | None,
     evidence: Literal["aws", "embedded"],
 ) -> Run:
-    def claim(pattern: str, name: str, *consumers: str, at_least: int | None = None) -> RunClaim:
-        return RunClaim(pattern=pattern, claim=name, consumers=consumers, at_least=at_least)
+    def claim(pattern: str, name: str, *consumers: str, **parameters: Any) -> RunClaim:
+        return RunClaim(pattern=pattern, claim=name, consumers=consumers, parameters=parameters)
 
     offered = sum(tenant.requests for tenant in tenants) / 60
     through_gateway = sum(tenant.requests * minutes for tenant in tenants if tenant.route == "gateway")

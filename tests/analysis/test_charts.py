@@ -6,6 +6,7 @@ import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import charts, metrics, windows
-from analysis.charts import Figure, Scale
-from analysis.join import join
-from analysis.metrics import Distribution
-from analysis.model import Answer
-from analysis.windows import Chain, Window, Windows
+from analysis.findings import Findings
+from analysis.folder.reading import RunFolder
+from analysis.model import Answer, Fault
+from analysis.numbers.stats import Distribution, distribution
+from analysis.numbers.window_search import Chain, Window
+from analysis.numbers.windows import Windows
+from analysis.outputs.charts import bars, latency, timeline
+from analysis.outputs.charts import windows as quota_windows
+from analysis.outputs.charts.svg import Figure, Scale
 from tests.analysis import synthetic
 from tests.analysis.synthetic import Synthetic
 
@@ -40,9 +44,10 @@ def width(element: ElementTree.Element) -> float:
     return float(element.attrib["width"].removesuffix("%"))
 
 
-def rows_of(run: Synthetic, pattern: str | None = None) -> pd.DataFrame:
-    rows = join(run.records, run.invocations)
-    return rows if pattern is None else rows[rows["pattern"] == pattern]
+def findings_of(run: Synthetic, *faults: Fault) -> Findings:
+    numbers = ("retries", "fallbacks", "input_tokens", "output_tokens")  # NA in memory, as they are empty in the file
+    typed = {name: pd.to_numeric(run.records[name], errors="coerce").astype("float64") for name in numbers}
+    return Findings(RunFolder(Path(), run.run, run.records.assign(**typed), run.invocations, None, None, faults))
 
 
 # --- scales and lanes ---------------------------------------------------------------------------------------------
@@ -75,7 +80,7 @@ def test_lanes_never_overlap_and_none_is_wasted(intervals: list[tuple[float, flo
     intervals.sort()
     starts = [start for start, _ in intervals]
     ends = [start + length for start, length in intervals]
-    lanes = charts._lanes(starts, ends)
+    lanes = timeline._lanes(starts, ends)
     last_end: dict[int, float] = {}
     for start, end, lane in zip(starts, ends, lanes, strict=True):
         assert last_end.get(lane, -1) <= start
@@ -89,7 +94,7 @@ def test_lanes_never_overlap_and_none_is_wasted(intervals: list[tuple[float, flo
 
 def test_bars_are_as_long_as_the_share_they_stand_for() -> None:
     run = synthetic.demo()
-    figure = charts.served(run.run, rows_of(run, "fallback"), ["fallback"])
+    figure = bars.served(findings_of(run), "fallback")
     assert [(says(bar), width(bar)) for bar in elements(figure, "rect", "answered")] == [
         ("fallback-primary: 3 · 30.0 % · quota 3/min", 30.0)
     ]
@@ -100,22 +105,22 @@ def test_bars_are_as_long_as_the_share_they_stand_for() -> None:
 
 def test_a_refusal_is_told_by_name_and_by_whom() -> None:
     run = synthetic.demo()
-    isolation = charts.served(run.run, rows_of(run, "quota_isolation"), ["A", "B", "C"])
+    isolation = bars.served(findings_of(run), "quota_isolation")
     assert [says(bar) for bar in elements(isolation, "rect", "refused_by_gateway")] == [
         "refused by the gateway: 2 · 40.0 %"
     ]
     throttled = synthetic.demo(sabotage="shard_throttled")
-    sharding = charts.served(throttled.run, rows_of(throttled, "account_sharding"), ["account-one", "account-two"])
+    sharding = bars.served(findings_of(throttled), "account_sharding")
     assert [says(bar) for bar in elements(sharding, "rect", "refused_by_bedrock")] == ["refused by Bedrock: 5 · 50.0 %"]
 
 
 def test_regions_are_split_by_account_only_where_there_are_several() -> None:
     run = synthetic.demo()
-    cris = metrics.regions(rows_of(run, "cris"))
-    assert not elements(charts.regions({"111111111111": cris}), "text", "heading")
-    two = charts.regions({"111111111111": cris, "222222222222": cris})
+    cris = findings_of(run).regions("cris")
+    assert not elements(bars.regions({"111111111111": cris}), "text", "heading")
+    two = bars.regions({"111111111111": cris, "222222222222": cris})
     assert [heading.text for heading in elements(two, "text", "heading")] == ["111111111111", "222222222222"]
-    assert charts.regions({}) is None
+    assert bars.regions({}) is None
 
 
 # --- how long it took ---------------------------------------------------------------------------------------------
@@ -123,8 +128,8 @@ def test_regions_are_split_by_account_only_where_there_are_several() -> None:
 
 def test_few_answers_are_dots_and_many_are_binned_without_losing_one() -> None:
     few, many = np.linspace(300, 900, 20), np.random.default_rng(1).lognormal(6, 0.8, 5000)
-    assert len(elements(charts.latency("Latency", {"A": (few, metrics.distribution(few))}), "circle", "dot")) == 20
-    figure = charts.latency("Latency", {"A": (many, metrics.distribution(many))})
+    assert len(elements(latency.latency("Latency", {"A": (few, distribution(few))}), "circle", "dot")) == 20
+    figure = latency.latency("Latency", {"A": (many, distribution(many))})
     counted = [int(says(bar).rsplit(": ", 1)[1].replace(",", "")) for bar in elements(figure, "rect", "answered")]
     assert sum(counted) == 5000
     assert len(counted) <= 60
@@ -132,16 +137,16 @@ def test_few_answers_are_dots_and_many_are_binned_without_losing_one() -> None:
 
 def test_percentiles_stand_where_their_value_is_and_only_where_there_are_enough_samples() -> None:
     values = np.arange(1.0, 101.0) * 10
-    figure = charts.latency("Latency", {"A": (values, metrics.distribution(values))})
+    figure = latency.latency("Latency", {"A": (values, distribution(values))})
     assert [says(line) for line in elements(figure, "line", "ink")] == ["A: p50 0.500 s", "A: p95 0.950 s"]
     p50 = elements(figure, "line", "ink")[0]
     assert float(p50.attrib["x1"].removesuffix("%")) == pytest.approx(100 * 500 / 1050, abs=0.01)
     few = np.array([100.0, 200.0])
-    assert not elements(charts.latency("Latency", {"A": (few, metrics.distribution(few))}), "line", "ink")
+    assert not elements(latency.latency("Latency", {"A": (few, distribution(few))}), "line", "ink")
 
 
 def test_nobody_answered_is_no_chart() -> None:
-    assert charts.latency("Latency", {"A": (np.array([]), Distribution(0, None, None, None, None, None))}) is None
+    assert latency.latency("Latency", {"A": (np.array([]), Distribution(0, None, None, None, None, None))}) is None
 
 
 # --- the run as it went -------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def test_nobody_answered_is_no_chart() -> None:
 
 def test_every_request_of_a_short_run_is_a_mark() -> None:
     run = synthetic.demo()
-    figure = charts.timeline(run.run, rows_of(run), ())
+    figure = timeline.timeline(findings_of(run))
     assert len(elements(figure, "rect", "answered")) == 63
     refused = elements(figure, "path", "refused_by_gateway")
     assert len(refused) == 2
@@ -159,7 +164,7 @@ def test_every_request_of_a_short_run_is_a_mark() -> None:
 def test_a_crowd_at_once_does_not_fill_screens() -> None:
     run = synthetic.demo()
     crowd = pd.concat([run.records[run.records["consumer"] == "cris"]] * 50, ignore_index=True)
-    figure = charts.timeline(run.run, join(crowd, None), ())
+    figure = timeline.timeline(findings_of(replace(run, records=crowd, invocations=None)))
     assert figure is not None
     assert len(elements(figure, "rect", "answered")) == 500
     assert float(ElementTree.fromstring(figure.svg).attrib["height"]) < 450
@@ -167,7 +172,7 @@ def test_a_crowd_at_once_does_not_fill_screens() -> None:
 
 def test_a_long_run_is_counted_in_bins_without_losing_a_request() -> None:
     run = synthetic.sustained(6500)
-    figure = charts.timeline(run.run, rows_of(run), ())
+    figure = timeline.timeline(findings_of(run))
     binned = elements(figure, "rect", "binned")
     assert sum(int(says(bar).split()[1].replace(",", "")) for bar in binned) == len(run.records)
     assert len(binned) < 8 * 4 * 100
@@ -176,27 +181,27 @@ def test_a_long_run_is_counted_in_bins_without_losing_a_request() -> None:
 def test_a_fault_is_shaded_from_its_start_to_its_end() -> None:
     run = synthetic.demo()
     begin = float(run.records["intended_at"].min())
-    fault = {"name": "no us-east-2", "kind": "region_down", "started_at": begin + 1, "stopped_at": begin + 2}
-    (band,) = elements(charts.timeline(run.run, rows_of(run), (fault,)), "rect", "fault")
+    fault = Fault(name="no us-east-2", started_at=begin + 1, stopped_at=begin + 2)
+    (band,) = elements(timeline.timeline(findings_of(run, fault)), "rect", "fault")
     ends = run.records["intended_at"] + run.records["latency_ms"] / 1000
     assert width(band) == pytest.approx(100 * 1 / (1.03 * (ends.max() - begin)), abs=0.01)
     assert says(band) == "fault: no us-east-2, 12:00:04 to 12:00:05"
-    over = {**fault, "started_at": begin - 9, "stopped_at": begin - 5}
-    assert not elements(charts.timeline(run.run, rows_of(run), (over,)), "rect", "fault")
+    over = Fault(name="over", started_at=begin - 9, stopped_at=begin - 5)
+    assert not elements(timeline.timeline(findings_of(run, over)), "rect", "fault")
 
 
 def test_faults_at_the_same_time_have_a_line_each_and_of_many_the_rest_is_counted() -> None:
     run = synthetic.demo()
     begin = float(run.records["intended_at"].min())
-    faults = [{"name": f"fault {i}", "started_at": begin + i / 100, "stopped_at": None} for i in range(20)]
-    figure = charts.timeline(run.run, rows_of(run), faults[:3])
+    faults = [Fault(name=f"fault {i}", started_at=begin + i / 100, stopped_at=None) for i in range(20)]
+    figure = timeline.timeline(findings_of(run, *faults[:3]))
     names = [text for text in elements(figure, "text", "label") if (text.text or "").startswith("fault")]
     heights = [float(text.attrib["y"]) for text in names]
     assert [text.text for text in names] == ["fault: fault 0", "fault: fault 1", "fault: fault 2"]
     assert all(below - above >= 20 for above, below in itertools.pairwise(heights))
     assert min(float(text.attrib["y"]) for text in elements(figure, "text", "heading")) - max(heights) >= 20
-    many = charts.timeline(run.run, rows_of(run), faults)
-    assert len(elements(many, "rect", "fault")) == charts.MOST_FAULTS
+    many = timeline.timeline(findings_of(run, *faults))
+    assert len(elements(many, "rect", "fault")) == timeline.MOST_FAULTS
     assert "and 8 more: see faults.json" in [text.text for text in elements(many, "text", "tick")]
 
 
@@ -213,10 +218,10 @@ def test_faults_at_the_same_time_have_a_line_each_and_of_many_the_rest_is_counte
 def test_however_long_a_run_was_its_timeline_is_bounded(span_s: float, said: str, named: str) -> None:
     run = synthetic.demo()
     run.records.loc[0, ["intended_at", "started_at"]] += span_s
-    figure = charts.timeline(run.run, rows_of(run), ())
+    figure = timeline.timeline(findings_of(run))
     assert figure is not None
     assert f"The shading changes {said}" in figure.note
-    assert len(elements(figure, "rect", "band")) <= charts.MOST_STRETCHES / 2 + 1
+    assert len(elements(figure, "rect", "band")) <= timeline.MOST_STRETCHES / 2 + 1
     above = [tick.text or "" for tick in elements(figure, "text", "tick") if tick.attrib["y"] == "12"]
     assert 1 <= len(above) <= 7
     assert all(re.fullmatch(named, text) for text in above), above
@@ -225,10 +230,10 @@ def test_however_long_a_run_was_its_timeline_is_bounded(span_s: float, said: str
 def test_very_many_quota_windows_share_bars_and_the_fullest_shows() -> None:
     each = [Window(60.0 * i, 7 if i == 5000 else 3, 2) for i in range(7 * 1440)]
     seen = Windows(50_000, (Chain("primary", 3, tuple(each), Answer.FAIL),))
-    figure = charts.windows("Quota windows", seen)
+    figure = quota_windows.windows("Quota windows", seen)
     assert figure is not None
     bars = elements(figure, "rect", "answered")
-    assert len(bars) <= charts.MOST_WINDOWS
+    assert len(bars) <= quota_windows.MOST_WINDOWS
     (fullest,) = [bar for bar in bars if float(bar.attrib["height"]) > 30]
     assert says(fullest).endswith("3 to 7 a window")
     assert "A bar for 56 windows, as high as the fullest" in figure.note
@@ -237,21 +242,21 @@ def test_very_many_quota_windows_share_bars_and_the_fullest_shows() -> None:
 
 def test_minutes_are_named_where_they_begin() -> None:
     run = synthetic.sustained(700, minutes=3)
-    ticks = [tick.text for tick in elements(charts.timeline(run.run, rows_of(run), ()), "text", "tick")]
+    ticks = [tick.text for tick in elements(timeline.timeline(findings_of(run)), "text", "tick")]
     assert [tick for tick in ticks if tick and re.fullmatch(r"\d\d:\d\d", tick)] == ["12:00", "12:01", "12:02"]
 
 
 def test_windows_stand_beside_their_quota_from_the_second_one_on() -> None:
     run = synthetic.sustained(6500, minutes=3)
-    seen = windows.deployment_windows(run.run, rows_of(run, "fallback"), "fallback-primary")
+    seen = findings_of(run).group_windows("fallback-primary")
     assert seen is not None
     (chain,) = seen.chains
-    figure = charts.windows("Quota windows", seen)
+    figure = quota_windows.windows("Quota windows", seen)
     told = [says(bar) for bar in elements(figure, "rect", "answered")]
     assert sum(int(text.split(": ")[1].split()[0].replace(",", "")) for text in told) == chain.served
     assert len(elements(figure, "rect", "ink")) == len(chain.windows) == 3
     once = replace(seen, chains=(replace(chain, windows=chain.windows[:1]),))
-    assert charts.windows("Quota windows", once) is None
+    assert quota_windows.windows("Quota windows", once) is None
 
 
 # --- texts of others ----------------------------------------------------------------------------------------------
@@ -261,8 +266,8 @@ def test_hostile_names_stay_text() -> None:
     hostile = '</title></svg><script>alert("1")</script>'
     run = synthetic.demo()
     run.records["deployment"] = run.records["deployment"].replace("fallback-primary", hostile)
-    rows = rows_of(run, "fallback")
-    for figure in (charts.served(run.run, rows, ["fallback"]), charts.timeline(run.run, rows, ())):
+    found = findings_of(run)
+    for figure in (bars.served(found, "fallback"), timeline.timeline(found)):
         assert figure is not None
         root = ElementTree.fromstring(figure.svg)  # still well-formed
         assert {element.tag for element in root.iter()} <= {"svg", "rect", "line", "text", "path", "title", "circle"}

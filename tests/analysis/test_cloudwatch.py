@@ -21,9 +21,10 @@ import yaml
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from analysis import files, insights
-from analysis.aws_errors import FetchError
-from analysis.cloudwatch import Progress, fetch
+from analysis.fetch import insights
+from analysis.fetch.aws_errors import FetchError
+from analysis.fetch.cloudwatch import Progress, fetch
+from analysis.folder import reading
 from analysis.model import Invocation, Record, Run, RunAws, RunFetch
 from common.places import CONFIG_DIR
 from tests.analysis import histories
@@ -150,7 +151,7 @@ def test_all_accounts_tell_what_they_saw_of_this_run(asker: Asker, tmp_path: Pat
         assert (int(seen["input_tokens"]), int(seen["output_tokens"])) == (sent.input_tokens, sent.output_tokens)
         assert int(sent.started_at) <= float(seen["at"]) <= sent.started_at + sent.latency_ms / 1000
         assert seen["error_code"] == ""
-    folder = files.read(path)
+    folder = reading.read(path)
     assert folder.fetch == log
     assert folder.invocations is not None
 
@@ -234,7 +235,7 @@ def test_interrupted_it_stops_its_queries_and_keeps_what_it_has(
         with pytest.raises(KeyboardInterrupt):
             fetch(path, sleep=interrupt)
         assert query_statuses(asker) == ["Cancelled", "Cancelled"]
-    log = files.read(path).fetch
+    log = reading.read(path).fetch
     assert log is not None
     assert (log.complete, log.reason, log.queries) == (False, "Asking CloudWatch was interrupted.", 2)
 
@@ -422,7 +423,7 @@ def test_without_its_regular_expressions_a_query_that_aws_refuses_is_asked_again
     scripted.results("Complete", "1")
     path = one_account(tmp_path)
     log = fetch(path, sleep=lambda _: None)
-    assert (log.complete, log.query) == (True, insights.query_string(files.read(path).run, parse=False))
+    assert (log.complete, log.query) == (True, insights.query_string(reading.read(path).run, parse=False))
     assert "parse" not in log.query
 
 
@@ -435,7 +436,7 @@ def test_the_plain_query_tells_the_same_of_short_conversations(
     told = invocations(path)
     (path / "invocations.csv").unlink()
     whole = insights.query_string
-    monkeypatch.setattr("analysis.cloudwatch.query_string", lambda run: whole(run, parse=False))
+    monkeypatch.setattr("analysis.fetch.cloudwatch.query_string", lambda run: whole(run, parse=False))
     fetch(path)
     assert invocations(path) == told
 
@@ -466,7 +467,7 @@ def test_refusals_are_explained(scripted: Scripted, tmp_path: Path, code: str, s
     with pytest.raises(FetchError) as error:
         fetch(path)
     assert said in str(error.value)
-    log = files.read(path).fetch
+    log = reading.read(path).fetch
     assert log is not None
     assert log.reason == str(error.value)
 

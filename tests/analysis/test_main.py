@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis import __main__ as command_line
-from analysis.verdicts import read_verdicts
+from analysis.folder.verdicts_file import read_verdicts
 from tests.analysis import synthetic
 from tests.analysis.histories import record, run, write
 
@@ -138,5 +138,5 @@ def test_interrupted_it_does_not_look_like_a_failed_claim(
     def interrupted(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line.files, "read", interrupted)
+    monkeypatch.setattr(command_line.reading, "read", interrupted)
     assert analysis("judge", tmp_path) == 130

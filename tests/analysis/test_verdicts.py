@@ -5,14 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 import pytest
 
-from analysis import files, verdicts
-from analysis.files import FetchLog, RunFolderError
-from analysis.join import join
-from analysis.model import Answer, Invocation, Outcome, Record, Run, RunClaim, Verdict
-from harness.settings.patterns import ClaimName
+from analysis import verdicts
+from analysis.claims.case import Case
+from analysis.claims.claim import Parameters
+from analysis.claims.regions_at_least import RegionsAtLeast
+from analysis.claims.registry import claims
+from analysis.findings import Findings
+from analysis.folder import reading
+from analysis.folder.errors import RunFolderError
+from analysis.folder.reading import FetchLog
+from analysis.folder.verdicts_file import read_verdicts, write_verdicts
+from analysis.model import Answer, Cause, Invocation, Outcome, Record, Run, RunClaim, Verdict
 from tests.analysis import synthetic
 from tests.analysis.histories import (
     ONE,
@@ -21,7 +26,9 @@ from tests.analysis.histories import (
     claim,
     consumer,
     deployment,
+    findings,
     invocation,
+    judge,
     record,
     refused,
     run,
@@ -39,10 +46,10 @@ def judged(
     *,
     locust: bool = True,
 ) -> Verdict:
-    """The verdict of the run's only claim. CloudWatch agrees with the clients unless told otherwise."""
+    """The verdict of the run's only claim. CloudWatch agrees with the clients unless invocations are given."""
     if invocations == "agree":
         records, invocations = agreed(records)
-    (verdict,) = verdicts.judge(files.read(write(tmp_path / "run", of, records, invocations, locust)))
+    (verdict,) = judge(write(tmp_path / "run", of, records, invocations, locust))
     return verdict
 
 
@@ -58,10 +65,6 @@ def agreed(records: list[Record]) -> tuple[list[Record], list[Invocation]]:
 
 def seen_in(region: str, request_id: str) -> Invocation:
     return invocation(request_id, inference_region=region)
-
-
-def test_the_claims_are_those_that_the_configuration_may_name() -> None:
-    assert set(verdicts.CLAIMS) == set(ClaimName.__args__)  # type: ignore[attr-defined]
 
 
 # --- every request is answered ---
@@ -94,7 +97,7 @@ def test_a_consumer_that_sent_nothing_leaves_it_open(tmp_path: Path, name: str) 
 def test_the_named_consumers_are_meant_and_no_others(tmp_path: Path) -> None:
     tenants = [consumer("A"), consumer("B")]
     verdict = judged(tmp_path, run([claim("all_answered", "B")], tenants), [refused("A"), record("B", request_id="1")])
-    assert (verdict.answer, verdict.claim, verdict.n) == (PASS, "Every request of B is answered.", 1)
+    assert (verdict.answer, verdict.sentence, verdict.n) == (PASS, "Every request of B is answered.", 1)
 
 
 # --- served from several Regions ---
@@ -273,9 +276,9 @@ UNHARMED = run([claim("neighbours_unharmed", "B", "C")], TENANTS)
 
 def test_limited_to_quota(tmp_path: Path) -> None:
     verdict = judged(tmp_path, HELD, [record("A")] * 3 + [refused("A")] * 2)
-    assert (verdict.answer, verdict.claim) == (PASS, "A is held to the quota: the gateway refuses what is over it.")
-    assert verdict.observed == "A: 3 let through, 2 refused by the gateway"
-    assert verdict.expected == "A: at most 3 let through a window, the rest refused"
+    assert (verdict.answer, verdict.sentence) == (PASS, "A is held to the quota: the gateway refuses what is over it.")
+    assert verdict.observed == "A: 3 admitted, 2 refused by the gateway"
+    assert verdict.expected == "A: at most 3 admitted a window, the rest refused"
 
 
 @pytest.mark.parametrize(("answered", "refusals"), [(5, 0), (4, 1), (2, 3), (0, 5)])
@@ -304,7 +307,7 @@ def test_each_of_several_consumers_must_ask_for_more_than_its_quota(tmp_path: Pa
     silent = judged(tmp_path / "silent", both, NOISY)
     assert (silent.answer, silent.observed) == (
         UNKNOWN,
-        "A: 3 let through, 2 refused by the gateway; B: 0 let through, 0 refused by the gateway",
+        "A: 3 admitted, 2 refused by the gateway; B: 0 admitted, 0 refused by the gateway",
     )
     assert judged(tmp_path / "more", both, [*[record("A")] * 4, record("B")]).answer is FAIL
 
@@ -342,7 +345,7 @@ NOISY = [record("A")] * 3 + [refused("A")] * 2
 def test_neighbours_unharmed(tmp_path: Path) -> None:
     verdict = judged(tmp_path, UNHARMED, [*NOISY, *[record("B")] * 5, *[record("C")] * 4])
     assert (verdict.answer, verdict.n) == (PASS, 9)
-    assert verdict.claim == "B and C are answered in full while A is over its quota."
+    assert verdict.sentence == "B and C are answered in full while A is over its quota."
     assert verdict.observed == "B: 5 of 5 answered; C: 4 of 4 answered"
 
 
@@ -376,9 +379,9 @@ def test_isolation_that_was_not_put_to_the_test_is_unknown(tmp_path: Path, recor
 # --- what every claim rests on ---
 
 
-@pytest.mark.parametrize("name", sorted(verdicts.CLAIMS))
+@pytest.mark.parametrize("name", sorted(claims()))
 def test_nothing_passes_on_nothing(tmp_path: Path, name: str) -> None:
-    verdict = judged(tmp_path, run([claim(name, at_least=2)], deployments=[deployment(rpm=3)]), [], [])
+    verdict = judged(tmp_path, run([claim(name)], deployments=[deployment(rpm=3)]), [], [])
     assert (verdict.answer, verdict.n, verdict.reason) == (UNKNOWN, 0, "Nothing was sent.")
 
 
@@ -398,15 +401,15 @@ def test_why_the_fetch_ended_is_told(tmp_path: Path) -> None:
     )  # fmt: skip
     (path / "fetch.json").write_text(log.model_dump_json())
     again = f"The dog ate the logs. `uv run python -m analysis all {path}` asks CloudWatch again."
-    assert [verdict.reason for verdict in verdicts.judge(files.read(path))] == [
+    assert [verdict.reason for verdict in judge(path)] == [
         f"CloudWatch has no invocation for 1 of 1 answered requests. {again}",
         again,
     ]
     (path / "invocations.csv").unlink()  # a fetch that found nothing to ask leaves none
-    assert {verdict.reason for verdict in verdicts.judge(files.read(path))} == {again}
+    assert {verdict.reason for verdict in judge(path)} == {again}
 
 
-@pytest.mark.parametrize("name", sorted(verdicts.CLAIMS))
+@pytest.mark.parametrize("name", sorted(claims()))
 def test_nothing_passes_when_cloudwatch_was_never_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -416,9 +419,9 @@ def test_nothing_passes_when_cloudwatch_was_never_asked(
     claims = tuple(one for one in whole.run.claims if one.claim == name)
     patterns = tuple(dict.fromkeys(one.pattern for one in claims))
     whole = replace(whole, run=whole.run.model_copy(update={"claims": claims, "patterns": patterns}))
-    asked = verdicts.judge(files.read(synthetic.write(whole, tmp_path / "runs" / "1")))
+    asked = judge(synthetic.write(whole, tmp_path / "runs" / "1"))
     assert {(verdict.answer, verdict.reason) for verdict in asked} == {(PASS, "")}
-    never = verdicts.judge(files.read(synthetic.write(replace(whole, invocations=None), tmp_path / "runs" / "2")))
+    never = judge(synthetic.write(replace(whole, invocations=None), tmp_path / "runs" / "2"))
     why = "CloudWatch was never asked. `uv run python -m analysis all runs/2` asks CloudWatch now."
     assert {(verdict.answer, verdict.reason) for verdict in never} == {(UNKNOWN, why)}
 
@@ -449,7 +452,7 @@ def test_what_rests_on_all_records_fails_only_when_all_are_there(tmp_path: Path,
     path = write(tmp_path / "lost", of, [*named, record("A", request_id="lost")], invocations)
     file = path / "requests.csv"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
-    (lost,) = verdicts.judge(files.read(path))
+    (lost,) = judge(path)
     assert (lost.answer, lost.reason[:14]) == (UNKNOWN, "Locust counted")
 
 
@@ -465,10 +468,10 @@ def test_a_record_lost_by_another_consumer_of_the_model_leaves_its_quota_open(tm
     of = balanced("primaries_filled").model_copy(update={"consumers": (consumer(), other)})
     records, invocations = agreed([*served(a=1, b=1, spare=3), record("B", pattern="q", deployment="a")])
     path = write(tmp_path, of, records, invocations)
-    assert [verdict.answer for verdict in verdicts.judge(files.read(path))] == [PASS]
+    assert [verdict.answer for verdict in judge(path)] == [PASS]
     file = path / "requests.csv"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
-    (verdict,) = verdicts.judge(files.read(path))
+    (verdict,) = judge(path)
     assert (verdict.answer, verdict.reason[:32]) == (UNKNOWN, "Locust counted 1 request of B, a")
 
 
@@ -586,10 +589,10 @@ def test_a_deployment_that_the_run_does_not_know_is_not_compared(tmp_path: Path)
 @pytest.mark.parametrize("count", [1, 3])
 def test_locusts_other_count_leaves_a_claim_open(tmp_path: Path, count: int) -> None:
     path = write(tmp_path, run([claim("all_answered")]), [record(request_id="1"), record(request_id="2")], None)
-    folder = files.read(path)
+    folder = reading.read(path)
     assert folder.locust is not None
-    folder.locust.loc[0, "Request Count"] = count
-    (verdict,) = verdicts.judge(folder)
+    (entry,) = folder.locust
+    (verdict,) = verdicts.judge(Findings(replace(folder, locust=(replace(entry, requests=count),))))
     assert verdict.answer is UNKNOWN
     assert verdict.reason.startswith(f"Locust counted {count} request")
 
@@ -605,7 +608,7 @@ def test_a_gateway_that_saw_fewer_leaves_its_consumers_open(tmp_path: Path, saw:
     claims = [claim("all_answered"), RunClaim(pattern="q", claim="all_answered")]
     of = run(claims, tenants, self_check={"gateway_requests": saw})
     path = write(tmp_path, of, *agreed([record("A"), record("A"), record("B", pattern="q"), record("B", pattern="q")]))
-    through_gateway, direct = verdicts.judge(files.read(path))
+    through_gateway, direct = judge(path)
     assert (through_gateway.answer, direct.answer) == (answer, PASS)
     if answer is UNKNOWN:
         assert through_gateway.reason == (
@@ -627,31 +630,30 @@ def test_a_slow_client_never_blames_the_gateway(tmp_path: Path, records: list[Re
     assert verdict.reason.endswith("its CPU was at 100 %.")
 
 
-def test_a_judge_that_crashes_says_so_and_harms_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crashes(run: Run, claim: RunClaim, rows: pd.DataFrame) -> Verdict:
-        raise ZeroDivisionError("division by zero")
+def test_a_judge_that_crashes_says_so_and_harms_no_other(tmp_path: Path) -> None:
+    class Crashes(RegionsAtLeast):
+        def judge(self, case: Case, parameters: Parameters) -> Verdict:
+            raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(verdicts, "CLAIMS", {**verdicts.CLAIMS, "regions_at_least": crashes})
     of = run([claim("regions_at_least"), claim("all_answered"), claim("nonsense")])
-    crashed, sound, nonsense = verdicts.judge(files.read(write(tmp_path, of, *agreed([record()]))))
+    known = {**claims(), "regions_at_least": Crashes()}
+    crashed, sound, nonsense = verdicts.judge(findings(write(tmp_path, of, *agreed([record()]))), known)
     assert (crashed.answer, sound.answer, nonsense.answer) == (UNKNOWN, PASS, UNKNOWN)
     assert "ZeroDivisionError: division by zero" in crashed.reason
-    assert nonsense.reason.startswith("No judge is called 'nonsense'.")
-
-
-def test_rows_may_be_joined_once(tmp_path: Path) -> None:
-    folder = files.read(write(tmp_path, run([claim("all_answered")]), [record()], None))
-    assert verdicts.judge(folder, join(folder.records, None)) == verdicts.judge(folder)
+    assert nonsense.reason.startswith("No claim is called 'nonsense'.")
 
 
 # --- their file ---
 
 
 def test_verdicts_survive_their_file(tmp_path: Path) -> None:
-    proved = Verdict("p", "It holds.", PASS, "3", "3", 3, "", ("requests.csv", "1"))
-    given = [proved, replace(proved, answer=UNKNOWN, reason="Nobody looked.")]
-    verdicts.write_verdicts(tmp_path, given)
-    assert verdicts.read_verdicts(tmp_path) == given
+    proved = Verdict(
+        "p", "regions_at_least", "It holds.", PASS, Cause.PROVED, "3", "3", 3, "", ("requests.csv", "1"),
+        consumers=("A", "B"), parameters={"at_least": 2}, note="By the clients alone.",
+    )  # fmt: skip
+    given = [proved, replace(proved, answer=UNKNOWN, cause=Cause.NOT_FETCHED, reason="Nobody looked.")]
+    write_verdicts(tmp_path, given)
+    assert read_verdicts(tmp_path) == given
 
 
 @pytest.mark.parametrize("content", [None, "[{]", '[{"pattern": "p"}]', json.dumps([{"answer": "MAYBE"}])])
@@ -659,7 +661,7 @@ def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) ->
     if content is not None:
         (tmp_path / "verdicts.json").write_text(content)
     with pytest.raises(RunFolderError, match=r"verdicts\.json: .*Run `uv run python -m analysis judge"):
-        verdicts.read_verdicts(tmp_path)
+        read_verdicts(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import windows
 from analysis.model import Answer, Record
-from analysis.windows import Window
+from analysis.numbers import window_search, windows
+from analysis.numbers.window_search import TOLERANCE_S, Chain, Quota, Window, chain_from_first_request
 from tests.analysis.histories import T0, consumer, deployment, record, refused, rows, run
 
 PASS, FAIL, UNKNOWN = Answer.PASS, Answer.FAIL, Answer.UNKNOWN
 
 
-def by_key(tmp_path: Path, records: list[Record], quota: int = 3) -> windows.Chain:
+def by_key(tmp_path: Path, records: list[Record], quota: int = 3) -> Chain:
     tenant = consumer(quota_rpm=quota)
     seen = windows.consumer_windows(run(consumers=[tenant]), rows(tmp_path, records), tenant)
     assert seen is not None
@@ -135,7 +135,7 @@ def test_a_request_is_over_the_quota_from_when_it_comes(tmp_path: Path) -> None:
 
 
 def test_a_quota_of_tokens_may_refuse_what_requests_do_not_explain(tmp_path: Path) -> None:
-    def chain(answered: int, refusals: int) -> windows.Chain:
+    def chain(answered: int, refusals: int) -> Chain:
         tenant = consumer(quota_rpm=10, quota_tpm=60)
         seen = windows.consumer_windows(run(consumers=[tenant]), rows(tmp_path, burst(5, answered, refusals)), tenant)
         assert seen is not None
@@ -172,13 +172,13 @@ def every_way(served: list[float], quota: int, begin: int = 0) -> Iterator[list[
         yield []
     for end in range(begin + 1, min(begin + quota, len(served)) + 1):
         shortest = served[end] - served[begin] if end < len(served) else math.inf
-        if shortest >= 60 - windows.TOLERANCE_S and served[end - 1] - served[begin] <= 60 + windows.TOLERANCE_S:
+        if shortest >= 60 - TOLERANCE_S and served[end - 1] - served[begin] <= 60 + TOLERANCE_S:
             yield from ([begin, *rest] for rest in every_way(served, quota, end))
 
 
 def explains(served: list[float], away: list[float], quota: int, begins: list[int]) -> bool:
     full = [begin for begin, end in zip(begins, [*begins[1:], len(served)], strict=True) if end - begin == quota]
-    spans = [(served[at + quota - 1] - windows.TOLERANCE_S, served[at] + 60 + windows.TOLERANCE_S) for at in full]
+    spans = [(served[at + quota - 1] - TOLERANCE_S, served[at] + 60 + TOLERANCE_S) for at in full]
     return all(any(low <= at <= high for low, high in spans) for at in away)
 
 
@@ -194,7 +194,7 @@ near_edges = st.tuples(st.integers(0, 4), st.integers(-4, 8)).map(lambda pair: m
 )
 def test_an_explanation_is_found_whenever_there_is_one(served: list[float], away: list[float], quota: int) -> None:
     served, away = sorted(served), sorted(away)
-    found = windows._explanation(np.array(served), np.array(away), quota)
+    found = window_search._explanation(np.array(served), np.array(away), quota)
     ways = [way for way in every_way(served, quota) if explains(served, away, quota, way)]
     assert found in ways if ways else found is None
 
@@ -277,7 +277,7 @@ def test_a_sound_gateway_passes_under_repeated_bursts(tmp_path: Path, quotas: di
 @given(
     st.lists(st.floats(0, 300), max_size=60),
     st.integers(1, 6),
-    st.floats(0, windows.TOLERANCE_S),
+    st.floats(0, TOLERANCE_S),
     st.integers(0, 1000),
     st.sampled_from([Gateway, Keys]),
 )
@@ -285,11 +285,11 @@ def test_a_sound_gateway_never_fails(
     times: list[float], quota: int, late_s: float, seed: int, kind: type[Gateway]
 ) -> None:
     """Whenever requests come, and however late it counts them within the tolerance."""
-    late_s = min(late_s, windows.TOLERANCE_S - 1) if kind is Keys else late_s  # the second that its clock is cut by
+    late_s = min(late_s, TOLERANCE_S - 1) if kind is Keys else late_s  # the second that its clock is cut by
     records = kind({"a": quota}, seed, late_s)(times)
     ours = np.array(sorted(one.started_at for one in records if one.deployment == "a"))
     others = np.array(sorted(one.started_at for one in records if one.deployment != "a"))
-    chain = windows._chain(windows._Quota("a", quota, None), ours, others)
+    chain = chain_from_first_request(Quota("a", quota, None), ours, others)
     assert chain.answer is not FAIL
     assert chain.served == len(ours)
     assert sum(window.turned_away for window in chain.windows) == len(others)
