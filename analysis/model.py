@@ -152,7 +152,8 @@ class Cause(StrEnum):
 ClaimId = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]  # pattern, claim, consumers, parameters
 
 
-def _claim_id(pattern: str, claim: str, consumers: tuple[str, ...], parameters: Mapping[str, Any]) -> ClaimId:
+def claim_id(pattern: str, claim: str, consumers: tuple[str, ...], parameters: Mapping[str, Any]) -> ClaimId:
+    """What meets a claim with its verdict: they are told apart by all that configures them."""
     return pattern, claim, consumers, tuple(sorted((name, repr(value)) for name, value in parameters.items()))
 
 
@@ -177,7 +178,7 @@ class Verdict:
     @property
     def id(self) -> ClaimId:
         """What meets it with the RunClaim that it answers."""
-        return _claim_id(self.pattern, self.claim, self.consumers, self.parameters)
+        return claim_id(self.pattern, self.claim, self.consumers, self.parameters)
 
 
 class _Strict(BaseModel):
@@ -246,7 +247,7 @@ class RunClaim(_Strict):
     @property
     def id(self) -> ClaimId:
         """What meets it with its Verdict."""
-        return _claim_id(self.pattern, self.claim, self.consumers, self.parameters)
+        return claim_id(self.pattern, self.claim, self.consumers, self.parameters)
 
 
 class RunAws(_Strict):

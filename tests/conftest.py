@@ -187,9 +187,7 @@ class Ended:
     def verdicts(self):
         """{(pattern, claim's name): verdict}; the name is "" for a pattern without claims."""
         verdicts = json.loads((self.run / "verdicts.json").read_text())
-        names = [claim["claim"] for claim in self.settings["claims"]]
-        names += [""] * (len(verdicts) - len(names))
-        return {(verdict["pattern"], name): verdict for name, verdict in zip(names, verdicts, strict=True)}
+        return {(verdict["pattern"], verdict["claim"]): verdict for verdict in verdicts}
 
     @property
     def answers(self):

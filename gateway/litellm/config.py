@@ -122,14 +122,20 @@ class Config:
         return str(self.router_settings.get("routing_strategy") or SHUFFLE)
 
     @property
+    def pre_call_checks(self) -> bool:
+        """Whether a deployment that is at its rpm is left out, counted for 60 s from the first request that it serves."""
+        return _flag(self.router_settings.get("enable_pre_call_checks"))
+
+    @property
+    def model_rate_limits(self) -> bool:
+        """Whether a deployment that is at its rpm refuses, counted by the minute of the clock."""
+        checks = self.router_settings.get("optional_pre_call_checks") or []
+        return isinstance(checks, list) and _ENFORCING in checks
+
+    @property
     def limits_enforced(self) -> bool:
         """Whether anything makes a deployment's rpm a limit; without it, rpm only weighs how requests are dealt."""
-        checks = self.router_settings.get("optional_pre_call_checks") or []
-        return (
-            _flag(self.router_settings.get("enable_pre_call_checks"))
-            or (isinstance(checks, list) and _ENFORCING in checks)
-            or self.routing_strategy in _BY_USAGE
-        )
+        return self.pre_call_checks or self.model_rate_limits or self.routing_strategy in _BY_USAGE
 
     @property
     def num_retries(self) -> int | None:

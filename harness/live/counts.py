@@ -8,12 +8,25 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from analysis.model import INVOCATIONS_CSV, REQUESTS_CSV, VERDICTS_JSON, Answer, Outcome, Record, Run, RunClaim
+from analysis.claims.about import About
+from analysis.claims.claim import Counts, State
+from analysis.claims.registry import claims
+from analysis.model import (
+    INVOCATIONS_CSV,
+    REQUESTS_CSV,
+    VERDICTS_JSON,
+    Answer,
+    ClaimId,
+    Outcome,
+    Record,
+    Run,
+    claim_id,
+)
 from harness.run.state import RunState, Stage
 
 MAX_DEPLOYMENTS = 200  # kept apart in a run; ids come from the server, which could name a new one in every answer
@@ -21,16 +34,8 @@ OTHERS = "(others)"
 PAUSE_EVERY = 500  # lines of a run's files, read beside a run that is being measured
 
 
-class State(StrEnum):
-    """What can be said of a claim before it is judged."""
-
-    HOLDING = "holds so far"
-    BROKEN = "does not hold"
-    OPEN = "open"
-
-
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClaimRow:
     """How a claim stands: `why` says what that rests on."""
 
     claim: str  # in words
@@ -52,7 +57,7 @@ class PatternRow:
     refused_by_bedrock: int
     failed: int
     by_fallback: int | None  # of the answered; None where the pattern has no fallback
-    claims: tuple[Standing, ...]
+    claims: tuple[ClaimRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class Live:
         self.folder = folder
         self.state = state or RunState()
         self.starts_at: float | None = None  # its first request; None until that is planned
-        self.answers: tuple[Answer, ...] = ()  # one a claim of the run, then one a pattern without any, once judged
+        self.answers: tuple[Answer, ...] = ()  # one for each claim and for each pattern without any, once judged
+        self._answers: dict[ClaimId, Answer] = {}
         self.regions: list[RegionRow] | None = None  # None: CloudWatch has not delivered
         self._outcomes: dict[str, Counter[Outcome]] = {consumer.name: Counter() for consumer in run.consumers}
         self._by_fallback: Counter[str] = Counter()  # by pattern
@@ -106,7 +112,7 @@ class Live:
         self._with_fallback = {
             consumer.pattern
             for consumer in run.consumers
-            if consumer.route == "gateway" and run.fallbacks.get(consumer.model)
+            if consumer.route == "gateway" and run.fallbacks_of(consumer.model)
         }
 
     @property
@@ -132,12 +138,13 @@ class Live:
         served.requests += 1
         served.latency_ms += record.latency_ms
         group = self._group_of.get(record.deployment)
-        if bool(record.fallbacks) if group is None else group != record.model_asked:
+        if bool(record.fallbacks) if group is None else group != self.run.group_of(record.model_asked):
             self._by_fallback[record.pattern] += 1
 
-    def judged(self, answers: Sequence[Answer] | None, regions: list[RegionRow] | None) -> None:
+    def judged(self, answers: Sequence[Given] | None, regions: list[RegionRow] | None) -> None:
         """The analysis has ended; None: without verdicts, without CloudWatch's side."""
-        self.answers = tuple(answers or ())
+        self.answers = tuple(given.answer for given in answers or ())
+        self._answers = {given.id: given.answer for given in answers or ()}
         self.regions = regions
 
     def _model(self, record: Record) -> str:
@@ -172,33 +179,25 @@ class Live:
             counts.update(self._outcomes[consumer])
         return counts
 
-    def _standings(self, pattern: str) -> Iterator[Standing]:
-        for position, claim in enumerate(self.run.claims):
+    def _standings(self, pattern: str) -> Iterator[ClaimRow]:
+        for claim in self.run.claims:
             if claim.pattern != pattern:
                 continue
-            words = claim.claim.replace("_", " ") + (f" {claim.at_least}" if claim.at_least else "")
-            if claim.consumers:
-                words += f" ({', '.join(claim.consumers)})"
-            state, why = (self.answers[position], "") if self.answers else self._standing(claim)
-            yield Standing(words, state, why)
-
-    def _standing(self, claim: RunClaim) -> tuple[State, str]:
-        of_pattern = tuple(consumer.name for consumer in self.run.consumers if consumer.pattern == claim.pattern)
-        counts = self._counts(claim.consumers or of_pattern)
-        sent, answered = counts.total(), counts[Outcome.ANSWERED]
-        match claim.claim:
-            case "all_answered" | "neighbours_unharmed" if answered < sent:
-                return State.BROKEN, f"{sent - answered:,} of {sent:,} not answered"
-            case "all_answered" | "neighbours_unharmed" if sent:
-                return State.HOLDING, f"{sent:,} of {sent:,} answered"
-            case "all_answered" | "neighbours_unharmed" | "limited_to_quota" if not sent:
-                return State.OPEN, "nothing sent yet"
-            case "regions_at_least" | "shards_separate":
-                return State.OPEN, "known when CloudWatch has delivered"
-            case "limited_to_quota":
-                return State.OPEN, f"{answered:,} let through, {counts[Outcome.REFUSED_BY_GATEWAY]:,} refused"
-            case _:
-                return State.OPEN, "judged when the run has ended"
+            kind, about = claims()[claim.claim], About(self.run, claim)
+            if (answer := self._answers.get(claim.id)) is not None:
+                yield ClaimRow(kind.label(about), answer, "")
+                continue
+            counts = self._counts(about.names)
+            standing = kind.standing(
+                Counts(
+                    answered=counts[Outcome.ANSWERED],
+                    refused_by_gateway=counts[Outcome.REFUSED_BY_GATEWAY],
+                    refused_by_bedrock=counts[Outcome.REFUSED_BY_BEDROCK],
+                    failed=counts[Outcome.FAILED],
+                ),
+                kind.parameters.model_validate(claim.parameters),
+            )
+            yield ClaimRow(kind.label(about), standing.state, standing.why)
 
     def deployments(self) -> list[DeploymentRow]:
         """By pattern, those that answered most first."""
@@ -215,12 +214,24 @@ class Live:
         return rows
 
 
-def answers(folder: Path) -> list[Answer] | None:
-    """What the run's claims were answered with, in their order, then its patterns without any; None: not judged yet."""
+class Given(NamedTuple):
+    """What a claim was answered with, or a pattern without any."""
+
+    id: ClaimId
+    answer: Answer
+
+
+def answers(folder: Path) -> list[Given] | None:
+    """Of a run of any version; None: not judged yet. Raises OSError, and ValueError or KeyError for a broken file."""
     path = folder / VERDICTS_JSON
     if not path.exists():
         return None
-    return [Answer(verdict["answer"]) for verdict in json.loads(path.read_text(encoding="utf-8"))]
+    return [_given(verdict) for verdict in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _given(verdict: Mapping[str, Any]) -> Given:
+    consumers, parameters = tuple(verdict.get("consumers", ())), verdict.get("parameters", {})
+    return Given(claim_id(verdict["pattern"], verdict["claim"], consumers, parameters), Answer(verdict["answer"]))
 
 
 def read_regions(folder: Path, patterns: Sequence[str], pause: Callable[[], None]) -> list[RegionRow] | None:

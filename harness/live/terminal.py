@@ -18,9 +18,10 @@ from rich.live import Live as InPlace
 from rich.table import Table
 from rich.text import Text
 
+from analysis.claims.claim import State
 from analysis.model import REPORT_HTML, Answer, Outcome, Record, worst
 from common.console import SteadyConsole
-from harness.live.counts import Live, State, answers, percent
+from harness.live.counts import Live, answers, percent
 
 MANY = 200  # requests of a run that get a line each, at most
 TABLE_EVERY_S = 0.5
@@ -72,8 +73,9 @@ def report(record: Record) -> None:
 
 def report_conclusion(folder: Path) -> None:
     """In one line: what the verdicts come to, and where the report is."""
-    found, report = answers(folder), folder / REPORT_HTML
-    if found is not None and report.exists():
+    verdicts, report = answers(folder), folder / REPORT_HTML
+    if verdicts is not None and report.exists():
+        found = [given.answer for given in verdicts]
         answer = worst(found)
         counts = ", ".join(f"{found.count(kind)} {kind.value}" for kind in Answer if kind in found)
         _console.print(

@@ -259,8 +259,9 @@ def _list(runs: Path) -> list[dict[str, Any]]:
     for folder in sorted((path for path in runs.iterdir() if _RUN_ID.fullmatch(path.name)), reverse=True)[:MAX_RUNS]:
         try:
             run = Run.model_validate_json((folder / RUN_JSON).read_bytes())
-            found_answers = answers(folder)
+            verdicts = answers(folder)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        found.append({"id": folder.name, "run": run, "answers": found_answers, "reports": _reports(folder)})
+        given = None if verdicts is None else [verdict.answer for verdict in verdicts]
+        found.append({"id": folder.name, "run": run, "answers": given, "reports": _reports(folder)})
     return found

@@ -7,7 +7,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.model import Run, RunAws, RunClaim, RunConsumer, RunDeployment, RunFetch
+from analysis.model import (
+    Run,
+    RunAws,
+    RunChange,
+    RunClaim,
+    RunConsumer,
+    RunDeployment,
+    RunFetch,
+    RunRouting,
+)
+from common.version import VERSION
 from gateway.litellm.config import Config
 from gateway.litellm.deployments import ModelEntry
 from gateway.litellm.model_id import account_of_arn
@@ -38,6 +48,7 @@ def describe(setup: Setup, facts: Facts) -> Run:
     config, patterns = setup.stack.config, setup.patterns
     running = {consumer.pattern for consumer in facts.consumers.values()}
     return Run(
+        made_by=VERSION,
         id=facts.run_id,
         patterns=tuple(name for name in patterns.patterns if name in running),
         titles={name: patterns.patterns[name].title for name in running},
@@ -61,6 +72,19 @@ def describe(setup: Setup, facts: Facts) -> Run:
         notes=tuple(facts.notes),
         self_check=facts.self_check.to_json() if facts.self_check else {},
         settings=folder.settings({"config.yaml": setup.stack.files.config, "patterns.yaml": setup.patterns_file}),
+        routing=_routing(config),
+        changes=tuple(RunChange(where=change.where, what=change.what) for change in setup.stack.changes),
+    )
+
+
+def _routing(config: Config) -> RunRouting:
+    limits = {"pre_call_checks": config.pre_call_checks, "model_rate_limits": config.model_rate_limits}
+    by_kind = {kind: config.fallbacks_for(kind) for kind in ("context_window", "content_policy")}
+    return RunRouting(
+        strategy=config.routing_strategy,
+        limits=tuple(name for name, holds in limits.items() if holds),
+        aliases=config.aliases,
+        fallbacks_by_kind={kind: found for kind, found in by_kind.items() if found},
     )
 
 
@@ -94,6 +118,11 @@ def _deployments(stack: Stack) -> Iterator[RunDeployment]:
             tpm=entry.quota_tpm,
             usd_per_input_token=price_in,
             usd_per_output_token=price_out,
+            provider=entry.provider,
+            region=entry.region,
+            weight=entry.weight,
+            order=entry.order,
+            limited=config.limits_enforced,
         )
 
 

@@ -14,6 +14,7 @@ from common.yaml_file import At, ConfigError, nearest, read, validate
 from gateway.keys import MASTER_KEY, KeyUse, Limits, key_table
 from gateway.litellm.config import Config
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
+from harness.settings.claims import Claim
 from harness.settings.prompt import Prompt
 from harness.settings.traffic import Traffic
 
@@ -33,25 +34,6 @@ class Consumer(Strict):
     stream: bool = False
     prompt: Prompt | None = None
     traffic: Annotated[dict[str, Traffic], Field(min_length=1)]
-
-
-ClaimName = Literal[
-    "all_answered",
-    "regions_at_least",
-    "shards_separate",
-    "primaries_filled",
-    "overflow_answered_by_fallback",
-    "limited_to_quota",
-    "neighbours_unharmed",
-]
-
-
-class Claim(Strict):
-    """A sentence to be proved, by its name in analysis.claims."""
-
-    claim: ClaimName
-    consumers: list[str] = Field(default_factory=list)  # absent: every consumer of the pattern
-    at_least: Count | None = None
 
 
 class Pattern(Strict):
@@ -88,6 +70,8 @@ class Patterns(Strict):
                     )
                 seen[consumer] = name
             for position, claim in enumerate(pattern.claims):
+                if claim in pattern.claims[:position]:
+                    raise At(("patterns", name, "claims", position), "stands here twice. Remove one.")
                 for consumer in claim.consumers:
                     if consumer not in pattern.consumers:
                         raise At(

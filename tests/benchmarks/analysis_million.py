@@ -38,15 +38,17 @@ def judge(folder: Path) -> None:
 
 
 def judge_and_report(folder: Path) -> None:
-    from analysis import report
+    from analysis.outputs.html import page as html_page
 
-    page = report.write(*_judge(folder))
+    page = html_page.write(*_judge(folder))
     print(f"  report {page.stat().st_size / 1024**2:.2f} MB")
 
 
 def _judge(folder: Path):  # type: ignore[no-untyped-def]
-    from analysis import files, verdicts
-    from analysis.join import join
+    from analysis import verdicts
+    from analysis.findings import Findings
+    from analysis.folder import reading
+    from analysis.folder.verdicts_file import write_verdicts
 
     started = time.perf_counter()
 
@@ -55,14 +57,14 @@ def _judge(folder: Path):  # type: ignore[no-untyped-def]
         print(f"  {name} {time.perf_counter() - started:.2f} s")
         started = time.perf_counter()
 
-    read = files.read(folder)
+    findings = Findings(reading.read(folder))
     lap("read")
-    rows = join(read.records, read.invocations)
+    len(findings.rows)
     lap("join")
-    answers = verdicts.judge(read, rows)
+    answers = verdicts.judge(findings)
     lap(f"judge {len(answers)} claims")
-    verdicts.write_verdicts(folder, answers)
-    return read, rows, answers
+    write_verdicts(folder, answers)
+    return findings, answers
 
 
 STEPS: dict[str, Callable[[Path], None]] = {step.__name__: step for step in (pandas_reads, judge, judge_and_report)}
@@ -92,7 +94,7 @@ def one_step(name: str, folder: Path) -> None:
     if name != pandas_reads.__name__:
         import analysis.verdicts
     if name == judge_and_report.__name__:
-        import analysis.report  # noqa: F401
+        import analysis.outputs.html.page  # noqa: F401
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     STEPS[name](folder)
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s

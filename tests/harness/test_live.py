@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from analysis.claims.claim import State
 from analysis.model import (
     Answer,
     Invocation,
@@ -31,7 +32,7 @@ from analysis.model import (
     RunDeployment,
     RunFetch,
 )
-from harness.live.counts import MAX_DEPLOYMENTS, OTHERS, Live, RegionRow, State, percent, read_regions
+from harness.live.counts import MAX_DEPLOYMENTS, OTHERS, Given, Live, RegionRow, percent, read_regions
 from harness.live.terminal import summary, table
 from tests.conftest import LOCUST, inherited
 
@@ -60,7 +61,7 @@ RUN = Run(
     fallbacks={"primary": ("secondary",)},
     claims=(
         RunClaim(pattern="cris", claim="all_answered"),
-        RunClaim(pattern="cris", claim="regions_at_least", at_least=2),
+        RunClaim(pattern="cris", claim="regions_at_least", parameters={"at_least": 2}),
         RunClaim(pattern="fallback", claim="all_answered"),
         RunClaim(pattern="fallback", claim="overflow_answered_by_fallback"),
         RunClaim(pattern="quota_isolation", claim="limited_to_quota", consumers=("A",)),
@@ -133,7 +134,7 @@ def test_a_claim_is_about_its_consumers_only() -> None:
              of(ANSWERED, "quota_isolation", "B")), "quota_isolation"
     ).claims  # fmt: skip
     assert [str(standing) for standing in claims] == [
-        "limited to quota (A): open, 1 let through, 1 refused",
+        "limited to quota (A): open, 1 admitted, 1 refused",
         "neighbours unharmed (B): holds so far, 1 of 1 answered",
     ]
 
@@ -145,7 +146,9 @@ def test_what_only_cloudwatch_knows_stays_open() -> None:
 
 def test_verdicts_take_the_place_of_what_was_so_far() -> None:
     counted = live(ANSWERED)
-    counted.judged([Answer.PASS, Answer.PASS, Answer.FAIL, Answer.UNKNOWN, Answer.PASS, Answer.PASS], None)
+    answers = [Answer.PASS, Answer.PASS, Answer.FAIL, Answer.UNKNOWN, Answer.PASS, Answer.PASS]
+    given = [Given(claim.id, answer) for claim, answer in zip(RUN.claims, answers, strict=True)]
+    counted.judged(given[::-1], None)  # whatever their order is
     assert [str(standing) for standing in row(counted, "fallback").claims] == [
         "all answered: FAIL",
         "overflow answered by fallback: UNKNOWN",
