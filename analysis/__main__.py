@@ -21,7 +21,7 @@ from analysis.folder.errors import RunFolderError
 from analysis.folder.reading import FetchLog
 from analysis.folder.verdicts_file import write_verdicts
 from analysis.model import Answer, Verdict, worst
-from analysis.outputs import terminal
+from analysis.outputs import claims_table, terminal
 from analysis.outputs.html import page
 from analysis.wording import location
 from common.console import SteadyConsole
@@ -87,6 +87,12 @@ def everything(run: Path) -> None:
     written = page.write(findings, answers)
     terminal.show(console, findings, answers, written)
     sys.exit(_exit_code(answers))
+
+
+@main.command()
+def claims() -> None:
+    """Print the claims that a pattern may make, as the documentation's table."""
+    click.echo(claims_table.table(), nl=False)
 
 
 def _fetch(console: Console, run: Path) -> FetchLog:

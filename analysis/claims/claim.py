@@ -108,7 +108,8 @@ class Claim(ABC, Generic[P]):
         """Its name in words, with its parameters and the named consumers."""
         words = self.name.replace("_", " ")
         for name, value in about.claim.parameters.items():
-            words += f" {value}" if name in self.name else f", {name.replace('_', ' ')} {value}"
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            words += f" {shown}" if name in self.name else f", {name.replace('_', ' ')} {shown}"
         return f"{words} ({', '.join(about.claim.consumers)})" if about.claim.consumers else words
 
 

@@ -123,7 +123,7 @@ class Config:
 
     @property
     def pre_call_checks(self) -> bool:
-        """Whether a deployment that is at its rpm is left out, counted for 60 s from the first request that it serves."""
+        """Whether a deployment at its rpm is left out, counted for 60 s from the first request that it serves."""
         return _flag(self.router_settings.get("enable_pre_call_checks"))
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from analysis import verdicts
 from analysis.findings import Findings
@@ -18,6 +18,7 @@ from analysis.model import (
     Answer,
     Cause,
     Invocation,
+    Outcome,
     Record,
     Run,
     RunAws,
@@ -138,3 +139,28 @@ def judge(path: Path) -> list[Verdict]:
 def rows(tmp_path: Path, records: Iterable[Record], invocations: Iterable[Invocation] | None = None) -> Rows:
     """Joined rows, through real files."""
     return findings(write(tmp_path / "run", run(), records, invocations)).rows
+
+
+def judged(
+    tmp_path: Path,
+    of: Run,
+    records: list[Record],
+    invocations: list[Invocation] | Literal["agree"] | None = "agree",
+    *,
+    locust: bool = True,
+) -> Verdict:
+    """The verdict of the run's only claim. CloudWatch agrees with the clients unless invocations are given."""
+    if invocations == "agree":
+        records, invocations = agreed(records)
+    (found,) = judge(write(tmp_path / "run", of, records, invocations, locust))
+    return found
+
+
+def agreed(records: list[Record]) -> tuple[list[Record], list[Invocation]]:
+    """The records, each answer with an id, and the invocations that CloudWatch has of them."""
+    answers = [one.outcome is Outcome.ANSWERED for one in records]
+    named = [
+        replace(one, request_id=one.request_id or f"id-{number}") if answered else one
+        for number, (one, answered) in enumerate(zip(records, answers, strict=True))
+    ]
+    return named, [invocation(one.request_id) for one, answered in zip(named, answers, strict=True) if answered]

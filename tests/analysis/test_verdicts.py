@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -17,18 +16,20 @@ from analysis.folder import reading
 from analysis.folder.errors import RunFolderError
 from analysis.folder.reading import FetchLog
 from analysis.folder.verdicts_file import read_verdicts, write_verdicts
-from analysis.model import Answer, Cause, Invocation, Outcome, Record, Run, RunClaim, Verdict
+from analysis.model import Answer, Cause, Invocation, Record, Run, RunClaim, Verdict
 from tests.analysis import synthetic
 from tests.analysis.histories import (
     ONE,
     T0,
     TWO,
+    agreed,
     claim,
     consumer,
     deployment,
     findings,
     invocation,
     judge,
+    judged,
     record,
     refused,
     run,
@@ -36,31 +37,6 @@ from tests.analysis.histories import (
 )
 
 PASS, FAIL, UNKNOWN = Answer.PASS, Answer.FAIL, Answer.UNKNOWN
-
-
-def judged(
-    tmp_path: Path,
-    of: Run,
-    records: list[Record],
-    invocations: list[Invocation] | Literal["agree"] | None = "agree",
-    *,
-    locust: bool = True,
-) -> Verdict:
-    """The verdict of the run's only claim. CloudWatch agrees with the clients unless invocations are given."""
-    if invocations == "agree":
-        records, invocations = agreed(records)
-    (verdict,) = judge(write(tmp_path / "run", of, records, invocations, locust))
-    return verdict
-
-
-def agreed(records: list[Record]) -> tuple[list[Record], list[Invocation]]:
-    """The records, each answer with an id, and the invocations that CloudWatch has of them."""
-    answers = [one.outcome is Outcome.ANSWERED for one in records]
-    named = [
-        replace(one, request_id=one.request_id or f"id-{number}") if answered else one
-        for number, (one, answered) in enumerate(zip(records, answers, strict=True))
-    ]
-    return named, [invocation(one.request_id) for one, answered in zip(named, answers, strict=True) if answered]
 
 
 def seen_in(region: str, request_id: str) -> Invocation:
