@@ -107,11 +107,11 @@ def _fetch(console: Console, run: Path) -> FetchLog:
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("", total=0, waited="")
 
-            def tell(progress: cloudwatch.Progress) -> None:
+            def report(progress: cloudwatch.Progress) -> None:
                 waited = f"{progress.waited_s:.0f} of at most {progress.deadline_s:.0f} s"
                 bar.update(task, completed=progress.found, total=progress.wanted, waited=waited)
 
-            log = cloudwatch.fetch(run, tell)
+            log = cloudwatch.fetch(run, report)
     else:
         _say(console, "waiting for logs")
         log = cloudwatch.fetch(run)

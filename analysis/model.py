@@ -153,7 +153,7 @@ ClaimId = tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]]  # patte
 
 
 def claim_id(pattern: str, claim: str, consumers: tuple[str, ...], parameters: Mapping[str, Any]) -> ClaimId:
-    """What meets a claim with its verdict: they are told apart by all that configures them."""
+    """What meets a claim with its verdict: all that configures them tells them apart."""
     return pattern, claim, consumers, tuple(sorted((name, repr(value)) for name, value in parameters.items()))
 
 

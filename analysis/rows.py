@@ -66,7 +66,7 @@ class Rows:
     status = _Numbers("status")
     retries = _Numbers("retries")
     fallbacks = _Numbers("fallbacks")
-    input_tokens = _Numbers("input_tokens")  # as the client was told
+    input_tokens = _Numbers("input_tokens")  # as the client got them
     output_tokens = _Numbers("output_tokens")
     cost_usd = _Numbers("cost_usd")
     logged_latency_ms = _Numbers("invocation_latency_ms")  # as CloudWatch says

@@ -87,7 +87,7 @@ def _region_unknown(answered: Rows) -> _Objection | None:
     if not len(nowhere):
         return None
     counts = f"{len(nowhere):,} of {len(answered):,} answered requests"
-    return _Objection(Cause.REGION_UNKNOWN, f"CloudWatch does not tell the Region of {counts}.", nowhere.ids())
+    return _Objection(Cause.REGION_UNKNOWN, f"CloudWatch does not say the Region of {counts}.", nowhere.ids())
 
 
 def _served_elsewhere(case: Case, answered: Rows) -> _Objection | None:
@@ -153,7 +153,7 @@ def _unconfirmed(findings: Findings, answered: Rows) -> _Objection | None:
 def _made_up_usage(case: Case, answered: Rows) -> _Objection | None:
     """Streamed answers whose usage is not the one that Bedrock logged, or that nobody can compare with it.
 
-    Bedrock tells a stream's usage in its last event. LiteLLM 1.106 hides that it is missing: it ends the answer with
+    Bedrock reports a stream's usage in its last event. LiteLLM 1.106 hides that it is missing: it ends the answer with
     finish_reason "stop", a usage by its own tokenizer and [DONE], so that to the client it looks whole.
     """
     streams = answered.where(answered.streamed & ~answered.is_in("deployment", other_providers(case.run)))
@@ -162,8 +162,10 @@ def _made_up_usage(case: Case, answered: Rows) -> _Objection | None:
     known = ~np.isnan(np.array([*usage, *logged])).any(axis=0)
     counts = f"of {len(answered):,} answers were streams whose token counts"
     if not known.all():
-        told = f"{int((~known).sum()):,} {counts} are not told by both sides, so nothing shows that they are whole."
-        return _Objection(Cause.NOT_CONFIRMED, told, streams.where(~known).ids())
+        reason = (
+            f"{int((~known).sum()):,} {counts} are not reported by both sides, so nothing shows that they are whole."
+        )
+        return _Objection(Cause.NOT_CONFIRMED, reason, streams.where(~known).ids())
     differs = (usage[0] != logged[0]) | (usage[1] != logged[1])
     if not differs.any():
         return None

@@ -49,7 +49,7 @@ class NeighboursUnharmed(Claim[Parameters]):
             greedy = [consumer.name for consumer in case.consumers if _over_quota(case, consumer)]
             reason, refused = why(bad), bad.with_outcome(Outcome.REFUSED_BY_GATEWAY)
             if len(refused) == len(bad) and bad.consumers <= set(greedy):
-                also = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not tell."
+                also = f"{listing(greedy)} asked for more than the own quota too, so these refusals do not show it."
                 return case.unknown(Cause.AMBIGUOUS, f"{also} {reason}", expected, n, observed)
             return case.fails(observed, expected, n, reason, case.files + bad.ids())
         return case.passes(observed, expected, n, case.files + requests.ids())

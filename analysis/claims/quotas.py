@@ -33,23 +33,23 @@ def _excuse(chain: Chain) -> tuple[Cause, str]:
     """What may explain windows that are not as they should be."""
     if chain.quota_tpm is not None:
         tokens = f"Its quota of {chain.quota_tpm:,} tokens a minute may explain it"
-        return Cause.AMBIGUOUS, f"{tokens}, which counts of requests do not tell."
+        return Cause.AMBIGUOUS, f"{tokens}, which counts of requests do not show."
     if chain.unmodelled:
-        return Cause.NOT_MODELLED, f"The gateway's {chain.unmodelled} may explain it, which quota windows do not tell."
+        return Cause.NOT_MODELLED, f"The gateway's {chain.unmodelled} may explain it, which quota windows do not show."
     return Cause.AMBIGUOUS, "Requests at the very edge of a quota window may count in either; run it again."
 
 
 def _what_is_off(chain: Chain) -> str:
     for window in chain.windows:
         if not chain.holds(window):
-            counts = f"{chain.name} {window.served:,} of {window.offered:,} offered"
+            counts = f"{chain.name} {window.admitted:,} of {window.offered:,} offered"
             due = chain.expected(window)
             return f"In the window from {clock(window.starts_at)}: {counts}, where the quota makes it {due:,}."
-    return f"{chain.name} turned requests away before its quota was used up, or after it was free again."
+    return f"{chain.name} refused requests before its quota was used up, or after it was free again."
 
 
 def observed_in_words(seen: Windows) -> str:
-    parts = ", ".join(f"{chain.name} {chain.served:,}" for chain in seen.chains)
+    parts = ", ".join(f"{chain.name} {chain.admitted:,}" for chain in seen.chains)
     most = max(len(chain.windows) for chain in seen.chains)
     return f"{parts} of {seen.offered:,} in {plural(most, 'window')}"
 

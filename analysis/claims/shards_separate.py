@@ -49,7 +49,7 @@ class ShardsSeparate(Claim[Parameters]):
         if silent := case.silent():
             return case.unknown(Cause.SILENT_CONSUMER, silent, expected, n, observed)
         if nameless := [name for name, accounts in own.items() if accounts is None]:
-            reason = f"The account that {listing(nameless)} should use is not known: STS did not tell it."
+            reason = f"The account that {listing(nameless)} should use is not known: STS did not say it."
             return case.unknown(Cause.ACCOUNT_UNKNOWN, reason, expected, n, observed)
         return case.passes(observed, expected, n, evidence)
 

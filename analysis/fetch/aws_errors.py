@@ -36,7 +36,7 @@ _REJECTED = {
 
 
 def explain(error: Exception, run: Run, profile: str, log_groups: Sequence[str] = ()) -> str:
-    """The error, and what to do about it; `log_groups` are those that there are, as far as AWS told."""
+    """The error, and what to do about it; `log_groups` are those that there are, as far as AWS says."""
     embedded = run.evidence == "embedded"
     if isinstance(error, aws.ProfileNotFound):
         if embedded:

@@ -55,18 +55,18 @@ def fetch(
     began = clock()
     reason = "Asking CloudWatch was interrupted."
 
-    def tell() -> None:
+    def report() -> None:
         known, waited = len(answers.spans), clock() - began
         progress(Progress(known - len(missing), known, len(found), waited, run.fetch.deadline_s))
 
     try:
         window = whole
-        tell()
+        report()
         while True:
-            for invocation in asked.invocations(window, tell):
+            for invocation in asked.invocations(window, report):
                 found[invocation.request_id] = invocation
                 missing.pop(invocation.request_id, None)
-            tell()
+            report()
             if not missing:
                 reason = _UNMATCHABLE.format(answers.without_id) if answers.without_id else ""
                 break

@@ -94,7 +94,7 @@ class Asked:
         self._limit = limit
         self._clients: dict[str, Any] = {}
 
-    def invocations(self, window: tuple[int, int], tell: Callable[[], None]) -> Iterator[Invocation]:
+    def invocations(self, window: tuple[int, int], report: Callable[[], None]) -> Iterator[Invocation]:
         """All of the window, from every account. A full answer may not be the whole: its half windows are asked."""
         self.trouble = ""
         open_queries: deque[_Query] = deque()
@@ -108,7 +108,7 @@ class Asked:
                 if status in ("Scheduled", "Running", "Unknown"):
                     self._sleep(pause)
                     pause = min(pause * 1.5, longest)
-                    tell()
+                    report()
                     continue
                 open_queries.popleft()
                 pause = _STATUS_POLL_S[0]
@@ -151,7 +151,7 @@ class Asked:
         return [_Query(profile, client, answer["queryId"], window)]
 
     def _look(self, query: _Query) -> tuple[str, list[list[dict[str, str]]]]:
-        """The query's status, "" when AWS is too busy to tell, and all its rows when it is complete."""
+        """The query's status, "" when AWS is too busy to say, and all its rows when it is complete."""
         rows: list[list[dict[str, str]]] = []
         more: dict[str, str] = {}
         try:
@@ -202,7 +202,7 @@ def _code(error: Exception) -> str:
 
 
 def _log_groups(client: Any) -> list[str]:
-    """The log groups of the account, the first fifty of them; none where AWS does not tell."""
+    """The log groups of the account, the first fifty of them; none where AWS does not say."""
     with contextlib.suppress(aws.BotoCoreError, aws.ClientError):
         return [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
     return []

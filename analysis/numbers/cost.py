@@ -28,8 +28,8 @@ class Spent:
 def spent(requests: Rows, deployments: Sequence[RunDeployment]) -> Spent:
     """What the requests' records say, with what they lack.
 
-    A stream tells its usage and its cost at its end, so a broken one tells neither. Bedrock itself never tells a cost:
-    on the direct route, where `model_asked` is its model, that is reckoned from a deployment of the same model.
+    A stream reports its usage and its cost at its end, so a broken one reports neither. Bedrock itself never reports a
+    cost: on the direct route, where `model_asked` is its model, it is reckoned from a deployment of the same model.
     """
     tokens_in = np.where(np.isnan(requests.input_tokens), requests.logged_input_tokens, requests.input_tokens)
     tokens_out = np.where(np.isnan(requests.output_tokens), requests.logged_output_tokens, requests.output_tokens)
@@ -67,7 +67,7 @@ class UnmatchedAttempts:
     account_id: str
     model_id: str
     error_code: str  # "" when they succeeded
-    patterns: tuple[str, ...]  # whose they may be: nothing in the log tells
+    patterns: tuple[str, ...]  # whose they may be: nothing in the log says
     attempts: int
     input_tokens: int
     output_tokens: int

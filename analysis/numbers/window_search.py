@@ -2,7 +2,7 @@
 
 A client knows when it sent a request, and not when or in which order the gateway counted it. What it saw is therefore
 held against every chain of windows that such a gateway can have had if it counted each request within `TOLERANCE_S`:
-no window may have served more than the quota, and what was turned away must have come while a window was full.
+no window may have admitted more than the quota, and what was rate-limited must have come while a window was full.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Window:
     """One quota window, by the client's clock."""
 
     starts_at: float
-    served: int  # admitted, whether or not the answer arrived whole
-    turned_away: int  # meanwhile: refused, or answered by a fallback
+    admitted: int  # whether or not the answer arrived whole
+    rate_limited: int  # meanwhile: refused, or answered by a fallback
     over_at: float | None = None  # when the first request over the quota came; None: none did
 
     @property
     def offered(self) -> int:
-        return self.served + self.turned_away
+        return self.admitted + self.rate_limited
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ class Chain:
     unmodelled: str = ""  # what of the gateway's routing decides in a way that windows do not explain
 
     @property
-    def served(self) -> int:
-        return sum(window.served for window in self.windows)
+    def admitted(self) -> int:
+        return sum(window.admitted for window in self.windows)
 
     @property
     def excess(self) -> int:
-        """How many more it served than it may."""
-        return sum(max(0, window.served - self.quota_rpm) for window in self.windows)
+        """How many more it admitted than it may."""
+        return sum(max(0, window.admitted - self.quota_rpm) for window in self.windows)
 
     def expected(self, window: Window) -> int:
         return min(window.offered, self.quota_rpm)
 
     def holds(self, window: Window) -> bool:
-        return window.served == self.expected(window)
+        return window.admitted == self.expected(window)
 
     def over_quota(self) -> list[tuple[float, float]]:
         """When more was asked for than the quota allows: in each window from the first such request to its end."""
@@ -72,52 +72,52 @@ class Chain:
     @property
     def filled(self) -> bool:
         """Whether the quota was used up in any window."""
-        return any(window.served >= self.quota_rpm for window in self.windows)
+        return any(window.admitted >= self.quota_rpm for window in self.windows)
 
 
 @dataclass(frozen=True)
 class Quota:
-    """What a deployment or key may serve in a window."""
+    """What a deployment or key may admit in a window."""
 
     name: str
     rpm: int
     tpm: int | None
 
 
-def chain_from_first_request(limit: Quota, served: Times, away: Times) -> Chain:
-    """Windows that open with the first request served: of who `served` these, while all like it turned those `away`."""
+def chain_from_first_request(limit: Quota, admitted: Times, away: Times) -> Chain:
+    """Windows that open with the first request that is `admitted`; `away` is what was rate-limited meanwhile."""
     name, quota = limit.name, limit.rpm
-    begins = _run_out(served)
-    if _holds(served, away, quota, begins):
-        return Chain(name, quota, _explained(served, away, quota, begins), Answer.PASS)
-    explained = _explanation(served, away, quota)
+    begins = _run_out(admitted)
+    if _holds(admitted, away, quota, begins):
+        return Chain(name, quota, _explained(admitted, away, quota, begins), Answer.PASS)
+    explained = _explanation(admitted, away, quota)
     if explained is not None and len(explained) >= _ENOUGH_WINDOWS:
-        return Chain(name, quota, _explained(served, away, quota, explained), Answer.PASS)
-    windows = _as_they_should_have_been(served, away, quota)
+        return Chain(name, quota, _explained(admitted, away, quota, explained), Answer.PASS)
+    windows = _as_they_should_have_been(admitted, away, quota)
     if explained is not None:
         return Chain(name, quota, windows, Answer.UNKNOWN)
-    if limit.tpm is not None and _explanation(served, away[:0], quota) is not None:  # none served too many requests
+    if limit.tpm is not None and _explanation(admitted, away[:0], quota) is not None:  # none admitted too many requests
         return Chain(name, quota, windows, Answer.UNKNOWN, limit.tpm)
     return Chain(name, quota, windows, Answer.FAIL)
 
 
-def chain_of_clock_minutes(limit: Quota, served: Times, away: Times) -> Chain:
+def chain_of_clock_minutes(limit: Quota, admitted: Times, away: Times) -> Chain:
     """Windows that are the minutes of the clock. What was counted after the minute in which it was sent may be either.
 
     Requests this close before the end of a minute may count in the next one, so a minute fails only by those that
-    cannot, and turned none away too early if those that can would fill it.
+    cannot, and by turning requests away too early only if those that can would not fill it.
     """
     name, quota = limit.name, limit.rpm
-    starts = np.unique(np.floor(np.concatenate([served, away]) / WINDOW_S)) * WINDOW_S
-    counted, offered_away = (_in_minutes(times, starts, 0, WINDOW_S) for times in (served, away))
+    starts = np.unique(np.floor(np.concatenate([admitted, away]) / WINDOW_S)) * WINDOW_S
+    counted, offered_away = (_in_minutes(times, starts, 0, WINDOW_S) for times in (admitted, away))
     windows = tuple(
-        Window(start, int(n), int(out), _first_over(served, away, start, quota) if out or n > quota else None)
+        Window(start, int(n), int(out), _first_over(admitted, away, start, quota) if out or n > quota else None)
         for start, n, out in zip(starts.tolist(), counted, offered_away, strict=True)
     )
-    if all(window.served <= quota and (not window.turned_away or window.served == quota) for window in windows):
+    if all(window.admitted <= quota and (not window.rate_limited or window.admitted == quota) for window in windows):
         return Chain(name, quota, windows, Answer.PASS)
-    surely = _in_minutes(served, starts, 0, WINDOW_S - TOLERANCE_S)
-    possibly = _in_minutes(served, starts, -TOLERANCE_S, WINDOW_S)
+    surely = _in_minutes(admitted, starts, 0, WINDOW_S - TOLERANCE_S)
+    possibly = _in_minutes(admitted, starts, -TOLERANCE_S, WINDOW_S)
     surely_away = _in_minutes(away, starts, 0, WINDOW_S - TOLERANCE_S)
     too_many = bool((surely > quota).any())
     too_early = bool(((surely_away > 0) & (possibly < quota)).any())
@@ -131,22 +131,22 @@ def _in_minutes(times: Times, starts: Times, begin_s: float, end_s: float) -> ND
     return np.searchsorted(times, starts + end_s) - np.searchsorted(times, starts + begin_s)
 
 
-def _first_over(served: Times, away: Times, start: float, quota: int) -> float | None:
+def _first_over(admitted: Times, away: Times, start: float, quota: int) -> float | None:
     """When the minute's first request over the quota came."""
-    times = np.sort(np.concatenate([served, away]))
+    times = np.sort(np.concatenate([admitted, away]))
     times = times[np.searchsorted(times, start) : np.searchsorted(times, start + WINDOW_S)]
     return float(times[quota]) if len(times) > quota else float(times[-1])
 
 
-def _as_they_should_have_been(served: Times, away: Times, quota: int) -> tuple[Window, ...]:
-    """Whoever is turned away with no window open would have opened one."""
-    times = np.sort(np.concatenate([served, away]))
+def _as_they_should_have_been(admitted: Times, away: Times, quota: int) -> tuple[Window, ...]:
+    """Whoever is rate-limited with no window open would have opened one."""
+    times = np.sort(np.concatenate([admitted, away]))
     begins = _run_out(times)
     starts, ends = times[begins], [*begins[1:], len(times)]
     over_at = [
         float(times[begin + quota]) if begin + quota < end else None for begin, end in zip(begins, ends, strict=True)
     ]
-    counts = (_counts(served, starts).tolist(), _counts(away, starts).tolist())
+    counts = (_counts(admitted, starts).tolist(), _counts(away, starts).tolist())
     return tuple(Window(*window) for window in zip(starts.tolist(), *counts, over_at, strict=True))
 
 
@@ -158,39 +158,39 @@ def _run_out(times: Times) -> list[int]:
     return begins
 
 
-def _holds(served: Times, away: Times, quota: int, begins: list[int]) -> bool:
-    """Whether no window served more than the quota, and each request turned away came while one was full."""
-    sizes = np.diff([*begins, len(served)])
+def _holds(admitted: Times, away: Times, quota: int, begins: list[int]) -> bool:
+    """Whether no window admitted more than the quota, and each request rate-limited came while one was full."""
+    sizes = np.diff([*begins, len(admitted)])
     if (sizes > quota).any():
         return False
     opened = np.array(begins, dtype="int64")[sizes == quota]
     if not len(opened):
         return not len(away)
-    latest = np.searchsorted(_full_from(served, quota, opened), away, side="right") - 1
-    return bool((latest >= 0).all() and (away <= served[opened[latest]] + WINDOW_S).all())
+    latest = np.searchsorted(_full_from(admitted, quota, opened), away, side="right") - 1
+    return bool((latest >= 0).all() and (away <= admitted[opened[latest]] + WINDOW_S).all())
 
 
-def _explained(served: Times, away: Times, quota: int, begins: list[int]) -> tuple[Window, ...]:
-    """The windows that explain everything. What was turned away near an edge counts in the one that was full."""
-    sizes = np.diff([*begins, len(served)])
+def _explained(admitted: Times, away: Times, quota: int, begins: list[int]) -> tuple[Window, ...]:
+    """The windows that explain everything. What was rate-limited near an edge counts in the one that was full."""
+    sizes = np.diff([*begins, len(admitted)])
     full = np.flatnonzero(sizes == quota)
-    full_from = _full_from(served, quota, np.array(begins, dtype="int64")[full])
+    full_from = _full_from(admitted, quota, np.array(begins, dtype="int64")[full])
     first_away = np.searchsorted(away, full_from).tolist()
-    turned_away = dict(zip(full.tolist(), _counts(away, full_from).tolist(), strict=True))
+    rate_limited = dict(zip(full.tolist(), _counts(away, full_from).tolist(), strict=True))
     over_at = {
         place: float(away[first])
-        for (place, count), first in zip(turned_away.items(), first_away, strict=True)
+        for (place, count), first in zip(rate_limited.items(), first_away, strict=True)
         if count
     }
     return tuple(
-        Window(at, size, turned_away.get(place, 0), over_at.get(place))
-        for place, (at, size) in enumerate(zip(served[begins].tolist(), sizes.tolist(), strict=True))
+        Window(at, size, rate_limited.get(place, 0), over_at.get(place))
+        for place, (at, size) in enumerate(zip(admitted[begins].tolist(), sizes.tolist(), strict=True))
     )
 
 
-def _full_from(served: Times, quota: int, opened: NDArray[np.int64]) -> Times:
+def _full_from(admitted: Times, quota: int, opened: NDArray[np.int64]) -> Times:
     """From when on the windows that opened there may have been full."""
-    return served[opened + quota - 1] - TOLERANCE_S
+    return admitted[opened + quota - 1] - TOLERANCE_S
 
 
 def _counts(times: Times, starts: Times) -> NDArray[np.int64]:
@@ -198,18 +198,18 @@ def _counts(times: Times, starts: Times) -> NDArray[np.int64]:
     return np.diff(np.append(np.searchsorted(times, starts), len(times)))
 
 
-def _explanation(served: Times, away: Times, quota: int) -> list[int] | None:
+def _explanation(admitted: Times, away: Times, quota: int) -> list[int] | None:
     """Where windows may have begun, each edge within the tolerance, so that all is explained; None: nowhere.
 
-    One pass over what was served, in which `until` is the time up to which everything turned away is explained, at
+    One pass over what was admitted, in which `until` is the time up to which everything rate-limited is explained, at
     best, when a window begins there: the later, the better, whatever comes after. As no two requests are told apart
-    but by whether they were served, the order in which they were counted may be taken to be that of their starts.
+    but by whether they were admitted, the order in which they were counted may be taken to be that of their starts.
     """
-    n, times, turned_away = len(served), served.tolist(), [*away.tolist(), math.inf]
+    n, times, rate_limited = len(admitted), admitted.tolist(), [*away.tolist(), math.inf]
     if not n:
         return None if len(away) else []
-    earliest_end = np.searchsorted(served, served + WINDOW_S - TOLERANCE_S).tolist()
-    latest_end = np.searchsorted(served, served + WINDOW_S + TOLERANCE_S, side="right").tolist()
+    earliest_end = np.searchsorted(admitted, admitted + WINDOW_S - TOLERANCE_S).tolist()
+    latest_end = np.searchsorted(admitted, admitted + WINDOW_S + TOLERANCE_S, side="right").tolist()
     after_full: dict[int, tuple[float, int]] = {}  # where a full window ends → until, its begin
     # Windows with room left may end anywhere between two places: first end, last end, until, begin.
     coming: deque[tuple[int, int, float, int]] = deque()
@@ -231,7 +231,7 @@ def _explanation(served: Times, away: Times, quota: int) -> list[int] | None:
             if reached is None:
                 continue
             until, came_from[begin] = reached
-        unexplained = turned_away[bisect_right(turned_away, until)]
+        unexplained = rate_limited[bisect_right(rate_limited, until)]
         if begin == n:
             return _way(came_from) if unexplained == math.inf else None
         if unexplained < times[begin] - TOLERANCE_S:

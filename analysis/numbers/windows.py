@@ -1,4 +1,4 @@
-"""Quota windows: what was served and what was turned away in each of them, and whether a sound gateway can explain it.
+"""Quota windows: what was admitted and what was rate-limited in each, and whether a sound gateway can explain it.
 
 How LiteLLM 1.106 counts, read in its source:
 

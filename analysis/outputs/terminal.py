@@ -146,7 +146,7 @@ def _served(findings: Findings, pattern: str) -> Table:
     for row in served:
         share = Proportion(row.requests.count, len(requests))
         table.add_row(
-            Text(row.deployment or "not told", style="bold"),
+            Text(row.deployment or "not reported", style="bold"),
             count(share.count),
             percent(share),
             seconds(row.latency_ms.mean),
@@ -162,18 +162,18 @@ def _served(findings: Findings, pattern: str) -> Table:
 
 def _windows(chain: Chain) -> Table:
     """Admitted against configured; of many windows the last ones, and those that are not as they should be."""
-    table = _table(f"Window of {chain.name} (UTC)", "Offered", "Served", "Quota", "")
+    table = _table(f"Window of {chain.name} (UTC)", "Offered", "Admitted", "Quota", "")
     off = [window for window in chain.windows[:-_WINDOWS] if not chain.holds(window)]
     shown = [*off[:_WINDOWS], *chain.windows[-_WINDOWS:]]
     if left_out := len(chain.windows) - len(shown):
         table.add_row(Text(f"{plural(left_out, 'earlier window')}", style="dim"))
     for window in shown:
         right = chain.holds(window)
-        share = Proportion(min(window.served, chain.quota_rpm), chain.quota_rpm)
+        share = Proportion(min(window.admitted, chain.quota_rpm), chain.quota_rpm)
         table.add_row(
             f"{datetime.fromtimestamp(window.starts_at, UTC):%H:%M:%S}",
             count(window.offered),
-            Text(count(window.served), style="" if right else "red"),
+            Text(count(window.admitted), style="" if right else "red"),
             count(chain.quota_rpm),
             _bar(share, "cyan" if right else "red"),
         )
@@ -234,7 +234,7 @@ def ledger_lines(ledger: Ledger) -> RenderableType:
     found = plural(ledger.invocations, "invocation")
     found += f", {ledger.answered_matched:,} of {plural(ledger.answered, 'answer')} matched"
     if ledger.unmatched_invocations:
-        found += f", {ledger.unmatched_invocations:,} that no client heard of"
+        found += f", {ledger.unmatched_invocations:,} unmatched"
     counts.add_row("CloudWatch", found if ledger.fetched else UNKNOWN)
     problems = [Text(f"· {problem}", style="yellow") for problem in ledger.problems()]
     problems += [Text(f"· {note}", style="dim") for note in ledger.notes()]

@@ -75,7 +75,7 @@ class Synthetic:
 
 
 @dataclass(frozen=True)
-class _Tenant:
+class _Sender:
     pattern: str
     name: str
     user_class: str
@@ -132,17 +132,17 @@ def _fetch_log(synthetic: Synthetic, invocations: int) -> str:
     ).model_dump_json()
 
 
-def _tenants(scale: int, sabotage: Sabotage | None) -> list[_Tenant]:
+def _senders(scale: int, sabotage: Sabotage | None) -> list[_Sender]:
     noisy = 2 if sabotage == "neighbour_quiet" else 5
     return [
-        _Tenant("cris", "cris", "CrisUser", SONNET, 10 * scale, route="direct"),
-        _Tenant("account_sharding", "account-one", "AccountOneUser", "shard-one", 10 * scale),
-        _Tenant("account_sharding", "account-two", "AccountTwoUser", "shard-two", 10 * scale),
-        _Tenant("fallback", "fallback", "FallbackUser", "fallback-primary", 10 * scale),
-        _Tenant("load_balancing", "load-balanced", "LoadBalancedUser", "balanced", 10 * scale),
-        _Tenant("quota_isolation", "A", "ConsumerA", "shared", noisy * scale, quota_rpm=3 * scale),
-        _Tenant("quota_isolation", "B", "ConsumerB", "shared", 5 * scale, quota_rpm=10 * scale),
-        _Tenant("quota_isolation", "C", "ConsumerC", "shared", 5 * scale, quota_rpm=10 * scale),
+        _Sender("cris", "cris", "CrisUser", SONNET, 10 * scale, route="direct"),
+        _Sender("account_sharding", "account-one", "AccountOneUser", "shard-one", 10 * scale),
+        _Sender("account_sharding", "account-two", "AccountTwoUser", "shard-two", 10 * scale),
+        _Sender("fallback", "fallback", "FallbackUser", "fallback-primary", 10 * scale),
+        _Sender("load_balancing", "load-balanced", "LoadBalancedUser", "balanced", 10 * scale),
+        _Sender("quota_isolation", "A", "ConsumerA", "shared", noisy * scale, quota_rpm=3 * scale),
+        _Sender("quota_isolation", "B", "ConsumerB", "shared", 5 * scale, quota_rpm=10 * scale),
+        _Sender("quota_isolation", "C", "ConsumerC", "shared", 5 * scale, quota_rpm=10 * scale),
     ]
 
 
@@ -176,10 +176,10 @@ def _build(
 ) -> Synthetic:
     random = np.random.default_rng(seed)
     accounts = dict.fromkeys(ACCOUNTS, ACCOUNTS["account-one"]) if sabotage == "one_account" else dict(ACCOUNTS)
-    tenants, deployments = _tenants(scale, sabotage), _deployments(scale, accounts)
-    run = _run(tenants, deployments, accounts, minutes, traffic, sabotage, evidence)
+    senders, deployments = _senders(scale, sabotage), _deployments(scale, accounts)
+    run = _run(senders, deployments, accounts, minutes, traffic, sabotage, evidence)
     by_id = {deployment.id: deployment for deployment in deployments}
-    frames = [_requests(run.id, tenant, by_id, scale, minutes, traffic, sabotage, random) for tenant in tenants]
+    frames = [_requests(run.id, sender, by_id, scale, minutes, traffic, sabotage, random) for sender in senders]
     together = pd.concat(frames, ignore_index=True)
     together["request_id"] = np.where(together["at_bedrock"], _request_ids(len(together), random), "")
     ended_at = together["intended_at"] + together["latency_ms"] / 1000
@@ -196,7 +196,7 @@ def _build(
 
 
 def _run(
-    tenants: list[_Tenant],
+    senders: list[_Sender],
     deployments: list[RunDeployment],
     accounts: dict[str, str],
     minutes: int,
@@ -207,11 +207,11 @@ def _run(
     def claim(pattern: str, name: str, *consumers: str, **parameters: Any) -> RunClaim:
         return RunClaim(pattern=pattern, claim=name, consumers=consumers, parameters=parameters)
 
-    offered = sum(tenant.requests for tenant in tenants) / 60
-    through_gateway = sum(tenant.requests * minutes for tenant in tenants if tenant.route == "gateway")
+    offered = sum(sender.requests for sender in senders) / 60
+    through_gateway = sum(sender.requests * minutes for sender in senders if sender.route == "gateway")
     return Run(
         id="20261122-120003-synth",
-        patterns=tuple(dict.fromkeys(tenant.pattern for tenant in tenants)),
+        patterns=tuple(dict.fromkeys(sender.pattern for sender in senders)),
         titles={"cris": "Cross-Region inference"},
         started_at=MINUTE + 3,
         ended_at=None,
@@ -225,13 +225,13 @@ def _run(
         fetch=RunFetch(deadline_s=300, poll_s=2),
         consumers=tuple(
             RunConsumer(
-                pattern=tenant.pattern, name=tenant.name, user_class=tenant.user_class, route=tenant.route,
-                model=tenant.model, profile="account-one" if tenant.route == "direct" else None,
-                quota_rpm=tenant.quota_rpm, quota_tpm=None, users=min(tenant.requests, 100),
-                traffic={"kind": "burst", "requests": tenant.requests} if traffic == "demo"
-                else {"kind": "constant", "rate_per_s": round(tenant.requests / 60, 3), "duration_s": 60.0 * minutes},
+                pattern=sender.pattern, name=sender.name, user_class=sender.user_class, route=sender.route,
+                model=sender.model, profile="account-one" if sender.route == "direct" else None,
+                quota_rpm=sender.quota_rpm, quota_tpm=None, users=min(sender.requests, 100),
+                traffic={"kind": "burst", "requests": sender.requests} if traffic == "demo"
+                else {"kind": "constant", "rate_per_s": round(sender.requests / 60, 3), "duration_s": 60.0 * minutes},
             )
-            for tenant in tenants
+            for sender in senders
         ),
         deployments=tuple(deployments),
         fallbacks={} if sabotage == "no_fallback" else {
@@ -256,21 +256,21 @@ def _run(
     )  # fmt: skip
 
 
-def _arrivals(tenant: _Tenant, minutes: int, traffic: str) -> NDArray[np.float64]:
+def _arrivals(sender: _Sender, minutes: int, traffic: str) -> NDArray[np.float64]:
     """When each request is due. Sustained traffic keeps clear of the edges of a minute, where windows are ambiguous."""
-    place = np.arange(tenant.requests)
+    place = np.arange(sender.requests)
     if traffic == "demo":
-        if tenant.pattern == "account_sharding":
-            return MINUTE + 3 + place / 2 + (0.25 if tenant.name == "account-two" else 0)
-        return np.full(tenant.requests, MINUTE + 3.0)
-    one_minute = 4 + 51 * place / tenant.requests
+        if sender.pattern == "account_sharding":
+            return MINUTE + 3 + place / 2 + (0.25 if sender.name == "account-two" else 0)
+        return np.full(sender.requests, MINUTE + 3.0)
+    one_minute = 4 + 51 * place / sender.requests
     # Each minute begins 10 ms later in its minute, so that a window opened by its first request has just ended.
     return np.concatenate([MINUTE + 60.01 * minute + one_minute for minute in range(minutes)])
 
 
 def _requests(
     run_id: str,
-    tenant: _Tenant,
+    sender: _Sender,
     deployments: dict[str, RunDeployment],
     scale: int,
     minutes: int,
@@ -278,48 +278,48 @@ def _requests(
     sabotage: Sabotage | None,
     random: np.random.Generator,
 ) -> pd.DataFrame:
-    """One tenant's records, with `at_bedrock` and the columns of the invocation each of them caused."""
-    intended_at = _arrivals(tenant, minutes, traffic)
+    """One sender's records, with `at_bedrock` and the columns of the invocation each of them caused."""
+    intended_at = _arrivals(sender, minutes, traffic)
     n = len(intended_at)
-    rank = np.arange(n) % tenant.requests  # place in its minute
-    served = _served_by(tenant, rank, scale, sabotage, random)
+    rank = np.arange(n) % sender.requests  # place in its minute
+    served = _served_by(sender, rank, scale, sabotage, random)
     refused = served == ""
-    throttled = (served == "shard-two") & (sabotage == "shard_throttled") & (rank >= tenant.requests // 2)
+    throttled = (served == "shard-two") & (sabotage == "shard_throttled") & (rank >= sender.requests // 2)
     answered = ~refused & ~throttled
 
     ids = pd.Series(served)
-    model_id = np.where(refused, "", ids.map({d: deployments[d].model_id for d in deployments}).fillna(tenant.model))
+    model_id = np.where(refused, "", ids.map({d: deployments[d].model_id for d in deployments}).fillna(sender.model))
     profile = ids.map({d: deployments[d].profile for d in deployments}).fillna("account-one")
     account_id = ids.map({d: deployments[d].account_id for d in deployments}).fillna(ACCOUNTS["account-one"])
 
     typical_ms = pd.Series(model_id).map(_TYPICAL_MS).fillna(0).to_numpy()
     model_ms = np.where(throttled, 6.0, typical_ms * random.lognormal(0, 0.22, n))
-    overhead_ms = np.where(tenant.route == "gateway", random.gamma(9, 2.2, n), 2.0)
+    overhead_ms = np.where(sender.route == "gateway", random.gamma(9, 2.2, n), 2.0)
     queued_ms = random.gamma(2, 0.5, n)
     fell_back = np.isin(served.astype(str), ["fallback-secondary", "balanced-fallback"]).astype(int)
-    streamed = tenant.pattern == "load_balancing" and traffic != "demo"
+    streamed = sender.pattern == "load_balancing" and traffic != "demo"
     output_tokens = random.integers(12, 64, n)
     left = rank < 0 if sabotage == "one_region" else random.random(n) < 0.6
     return pd.DataFrame(
         {
             "run_id": run_id,
-            "pattern": tenant.pattern,
-            "user_class": tenant.user_class,
-            "consumer": tenant.name,
+            "pattern": sender.pattern,
+            "user_class": sender.user_class,
+            "consumer": sender.name,
             "intended_at": intended_at.round(6),
             "started_at": (intended_at + queued_ms / 1000).round(6),
             "latency_ms": (queued_ms + overhead_ms + model_ms).round(3),
             "ttft_ms": pd.Series(np.where(answered & streamed, overhead_ms + 0.3 * model_ms, np.nan)).round(3),
             "status": np.where(answered, 200, 429),
-            "model_asked": tenant.model,
-            "deployment": np.where(answered, np.where(tenant.route == "direct", profile, served), ""),
-            "retries": pd.array(np.zeros(n, int), dtype="Int64") if tenant.route == "gateway" else pd.NA,
-            "fallbacks": pd.array(fell_back, dtype="Int64") if tenant.route == "gateway" else pd.NA,
+            "model_asked": sender.model,
+            "deployment": np.where(answered, np.where(sender.route == "direct", profile, served), ""),
+            "retries": pd.array(np.zeros(n, int), dtype="Int64") if sender.route == "gateway" else pd.NA,
+            "fallbacks": pd.array(fell_back, dtype="Int64") if sender.route == "gateway" else pd.NA,
             "error_type": np.select([refused, throttled], ["rate_limit_error", "ThrottlingException"], ""),
             "input_tokens": pd.array(np.where(answered, 9, -1), dtype="Int64").map(lambda v: v if v >= 0 else pd.NA),
             "output_tokens": pd.Series(output_tokens).where(answered).astype("Int64"),
             "cost_usd": (pd.Series(output_tokens * pd.Series(model_id).map(_USD_PER_TOKEN)).where(answered)).round(8),
-            "gateway_overhead_ms": pd.Series(overhead_ms).where(answered & (tenant.route == "gateway")).round(3),
+            "gateway_overhead_ms": pd.Series(overhead_ms).where(answered & (sender.route == "gateway")).round(3),
             "streamed": streamed,
             "gap_mean_ms": pd.Series(model_ms * 0.7 / output_tokens).where(answered & streamed).round(3),
             "gap_p50_ms": pd.Series(model_ms * 0.6 / output_tokens).where(answered & streamed).round(3),
@@ -340,28 +340,28 @@ def _requests(
 
 
 def _served_by(
-    tenant: _Tenant, rank: NDArray[np.int_], scale: int, sabotage: Sabotage | None, random: np.random.Generator
+    sender: _Sender, rank: NDArray[np.int_], scale: int, sabotage: Sabotage | None, random: np.random.Generator
 ) -> NDArray[np.str_]:
     """The deployment of each request by its place in its minute; "" for what the gateway refuses."""
     quota = 3 * scale
-    match tenant.pattern:
+    match sender.pattern:
         case "cris":
             return np.full(len(rank), "direct", dtype=object)
         case "fallback":
-            primaries, stand_in = ["fallback-primary"], "fallback-secondary"
+            primaries, fallback = ["fallback-primary"], "fallback-secondary"
         case "load_balancing":
-            primaries, stand_in = ["balanced-1", "balanced-2"], "balanced-fallback"
+            primaries, fallback = ["balanced-1", "balanced-2"], "balanced-fallback"
         case "quota_isolation":
-            allowed = tenant.quota_rpm or 0
+            allowed = sender.quota_rpm or 0
             if sabotage == "shared_key":
-                allowed = {"A": quota, "B": scale, "C": 0}[tenant.name]
+                allowed = {"A": quota, "B": scale, "C": 0}[sender.name]
             return np.where(rank < allowed, "shared", "").astype(object)
         case _:
-            return np.full(len(rank), tenant.model, dtype=object)
+            return np.full(len(rank), sender.model, dtype=object)
     if sabotage == "primary_overfilled":
         return np.full(len(rank), primaries[0], dtype=object)
     primary = np.array(primaries, dtype=object)[rank % len(primaries)]
-    overflow = "" if sabotage == "no_fallback" else stand_in
+    overflow = "" if sabotage == "no_fallback" else fallback
     return np.where(rank < quota * len(primaries), primary, overflow).astype(object)
 
 

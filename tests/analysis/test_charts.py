@@ -98,7 +98,7 @@ def test_bars_are_as_long_as_the_share_they_stand_for() -> None:
     assert [(says(bar), width(bar)) for bar in elements(figure, "rect", "answered")] == [
         ("fallback-primary: 3 · 30.0 % · quota 3/min", 30.0)
     ]
-    assert [(says(bar), width(bar)) for bar in elements(figure, "rect", "standin")] == [
+    assert [(says(bar), width(bar)) for bar in elements(figure, "rect", "fallback")] == [
         ("fallback-secondary: 7 · 70.0 % · fallback", 70.0)
     ]
 
@@ -252,8 +252,8 @@ def test_windows_stand_beside_their_quota_from_the_second_one_on() -> None:
     assert seen is not None
     (chain,) = seen.chains
     figure = quota_windows.windows("Quota windows", seen)
-    told = [says(bar) for bar in elements(figure, "rect", "answered")]
-    assert sum(int(text.split(": ")[1].split()[0].replace(",", "")) for text in told) == chain.served
+    shown = [says(bar) for bar in elements(figure, "rect", "answered")]
+    assert sum(int(text.split(": ")[1].split()[0].replace(",", "")) for text in shown) == chain.admitted
     assert len(elements(figure, "rect", "ink")) == len(chain.windows) == 3
     once = replace(seen, chains=(replace(chain, windows=chain.windows[:1]),))
     assert quota_windows.windows("Quota windows", once) is None

@@ -136,12 +136,12 @@ def test_all_accounts_tell_what_they_saw_of_this_run(asker: Asker, tmp_path: Pat
     others = Asker("another-run")
     others.ask(1)
     path = asker.write(tmp_path)
-    told: list[Progress] = []
+    reported: list[Progress] = []
 
-    log = fetch(path, told.append)
+    log = fetch(path, reported.append)
 
     assert (log.complete, log.answered, log.missing, log.invocations) == (True, 5, 0, 5)
-    assert (told[0].found, told[-1].found, told[-1].wanted) == (0, 5, 5)
+    assert (reported[0].found, reported[-1].found, reported[-1].wanted) == (0, 5, 5)
     found = {row["request_id"]: row for row in invocations(path)}
     for sent in asker.records:
         seen = found[sent.request_id]
@@ -161,10 +161,10 @@ def test_late_logs_are_waited_for(asker: Asker, aws: dict[str, str], tmp_path: P
     fault(aws, kind="slow_logs", delay_s=5)
     asker.ask(2)
     no_faults(aws)
-    told: list[Progress] = []
-    log = fetch(asker.write(tmp_path), told.append)
+    reported: list[Progress] = []
+    log = fetch(asker.write(tmp_path), reported.append)
     assert (log.complete, log.invocations) == (True, 3)
-    assert {progress.found for progress in told} >= {1, 3}
+    assert {progress.found for progress in reported} >= {1, 3}
     assert log.queries > len(PROFILES)
 
 
@@ -433,12 +433,12 @@ def test_the_plain_query_tells_the_same_of_short_conversations(
     asker.ask(3)
     path = asker.write(tmp_path)
     fetch(path)
-    told = invocations(path)
+    reported = invocations(path)
     (path / "invocations.csv").unlink()
     whole = insights.query_string
     monkeypatch.setattr("analysis.fetch.cloudwatch.query_string", lambda run: whole(run, parse=False))
     fetch(path)
-    assert invocations(path) == told
+    assert invocations(path) == reported
 
 
 def test_what_does_not_pass_until_the_deadline_is_told(scripted: Scripted, tmp_path: Path) -> None:

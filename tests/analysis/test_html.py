@@ -1,4 +1,4 @@
-"""What stands on the report's page, read with an HTML parser; how it looks is the real browser's to tell."""
+"""What stands on the report's page, read with an HTML parser; how it looks is the real browser's to show."""
 
 from __future__ import annotations
 
@@ -191,9 +191,11 @@ def test_the_self_check_shows_what_is_known_in_words_and_the_rest_as_it_is(tmp_p
 
 def test_the_gateways_own_count_stands_in_the_ledger_alone(tmp_path: Path) -> None:
     folder = folder_of(synthetic.demo(), tmp_path)
-    for saw, told in ((55, "55"), (None, "—")):
+    for saw, shown in ((55, "55"), (None, "—")):
         page = Page(rendered(changed(folder, self_check={"gateway_requests": saw})))
-        assert page.text.count(f"The gateway’s own log counted {told}") == page.text.count("The gateway’s own log") == 1
+        assert (
+            page.text.count(f"The gateway’s own log counted {shown}") == page.text.count("The gateway’s own log") == 1
+        )
         assert "gateway requests" not in page.text
     more = Page(rendered(changed(folder, self_check={"gateway_requests": 57})))
     assert (
@@ -240,7 +242,7 @@ def test_quota_windows_count_what_other_patterns_took_as_the_verdicts_do(tmp_pat
 
 
 def throttled(path: Path, patterns: tuple[str, ...] = ("p",)) -> Page:
-    """Two answers, and three attempts that no client heard of: two throttled ones, one with tokens."""
+    """Two answers, and three attempts that no client knows: two throttled ones, one with tokens."""
     prices = {"usd_per_input_token": 0.001, "usd_per_output_token": 0.01}
     of = histories.run(
         consumers=[consumer("A"), *(consumer(name, pattern=name) for name in patterns[1:])],
@@ -263,11 +265,20 @@ def throttled(path: Path, patterns: tuple[str, ...] = ("p",)) -> Page:
     )
 
 
-def test_attempts_that_no_client_heard_of_are_told_with_their_error_tokens_and_cost(tmp_path: Path) -> None:
-    told = cells(throttled(tmp_path), "The invocations that no client knows")
-    assert told[1:9] == ["Account", "Model", "Error", "Pattern", "Invocations", "Input tokens", "Output tokens", "Cost"]
-    assert told[9:17] == [f"one · {ONE}", "model", "ThrottlingException", "P", "2", "—", "—", "$0.00"]
-    assert told[17:25] == [f"one · {ONE}", "model", "none", "P", "1", "10", "5", "$0.06"]
+def test_attempts_that_no_client_knows_are_shown_with_their_error_tokens_and_cost(tmp_path: Path) -> None:
+    shown = cells(throttled(tmp_path), "Unmatched invocations by account, model and error")
+    assert shown[1:9] == [
+        "Account",
+        "Model",
+        "Error",
+        "Pattern",
+        "Invocations",
+        "Input tokens",
+        "Output tokens",
+        "Cost",
+    ]
+    assert shown[9:17] == [f"one · {ONE}", "model", "ThrottlingException", "P", "2", "—", "—", "$0.00"]
+    assert shown[17:25] == [f"one · {ONE}", "model", "none", "P", "1", "10", "5", "$0.06"]
 
 
 def test_amplification_is_told_of_a_pattern_where_it_is_known_whose_the_attempts_were(tmp_path: Path) -> None:
@@ -301,8 +312,8 @@ def test_each_deployment_has_its_own_latencies_and_each_region_the_clients(tmp_p
 
 
 def test_the_first_fallback_is_told_with_the_time_it_took(tmp_path: Path) -> None:
-    told = "The first answer of a fallback came 2.500 s after the pattern's first request was due."
-    assert told in throttled(tmp_path / "fell").text  # due 1 s later, answered in 1.5 s
+    shown = "The first answer of a fallback came 2.500 s after the pattern's first request was due."
+    assert shown in throttled(tmp_path / "fell").text  # due 1 s later, answered in 1.5 s
     assert "first answer of a fallback" not in page_of(synthetic.demo(sabotage="no_fallback"), tmp_path / "not").text
 
 
@@ -315,29 +326,29 @@ def test_the_run_has_a_cost_with_what_nobody_heard_of_and_says_what_has_no_price
     ) in page.text
 
 
-@pytest.mark.parametrize(("sabotage", "told"), [(None, "$0.0"), ("logs_partial", "at least $0.0")])
-def test_a_cost_is_the_least_one_while_logs_are_missing(tmp_path: Path, sabotage: Sabotage | None, told: str) -> None:
+@pytest.mark.parametrize(("sabotage", "shown"), [(None, "$0.0"), ("logs_partial", "at least $0.0")])
+def test_a_cost_is_the_least_one_while_logs_are_missing(tmp_path: Path, sabotage: Sabotage | None, shown: str) -> None:
     page = page_of(synthetic.demo(sabotage=sabotage), tmp_path)
-    assert f"Cost at LiteLLM’s prices {told}" in page.text
-    assert f"the run would have cost {told}" in page.text
-    assert ("attempts that CloudWatch has not told of are not in it" in page.text) == bool(sabotage)
+    assert f"Cost at LiteLLM’s prices {shown}" in page.text
+    assert f"the run would have cost {shown}" in page.text
+    assert ("attempts that CloudWatch has not reported are not in it" in page.text) == bool(sabotage)
 
 
 def test_the_direct_route_costs_what_a_deployment_of_the_same_model_does(tmp_path: Path) -> None:
     prices = {"usd_per_input_token": 0.001, "usd_per_output_token": 0.01}
     arn = "arn:aws:bedrock:us-east-1:111111111111:inference-profile/model"
-    for model, told in (("model", "$0.06"), (arn, "$0.06"), ("another", "—")):
+    for model, shown in (("model", "$0.06"), (arn, "$0.06"), ("another", "—")):
         of = histories.run(
             consumers=[consumer("A", route="direct", model=model, profile="one")],
             deployments=[deployment("group", **prices)],
         )
         page = history(
-            tmp_path / told / model[:5],
+            tmp_path / shown / model[:5],
             of,
             [record("A", 1, "1", model_asked=model, deployment="one")],
             [invocation("1")],
         )
-        assert f"Cost at LiteLLM’s prices {told}" in page.text
+        assert f"Cost at LiteLLM’s prices {shown}" in page.text
 
 
 def test_what_to_type_names_the_folder_that_the_run_lies_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,14 +245,14 @@ def test_a_ledger_that_does_not_says_where(tmp_path: Path) -> None:
 )
 def test_the_gateways_own_count(tmp_path: Path, saw: int | None, problems: list[str], notes: list[str]) -> None:
     """Of what went through it and came back; a request without an answer may have been broken off before it arrived."""
-    tenants = [consumer("A"), consumer("B", route="direct", profile="one", model="m")]
+    consumers = [consumer("A"), consumer("B", route="direct", profile="one", model="m")]
     records = [
         record("A", request_id="1"),
         refused("A"),
         record("A", status=0, error_type="timeout"),
         record("B", 5, "2"),
     ]
-    of = run(consumers=tenants, self_check={"gateway_requests": saw})
+    of = run(consumers=consumers, self_check={"gateway_requests": saw})
     ledger = findings(write(tmp_path, of, records, [invocation("1"), invocation("2")])).ledger
     assert (ledger.gateway_saw, ledger.gateway_answered) == (saw, 2)
     assert (ledger.problems(), ledger.closes, ledger.notes()) == (problems, not problems, notes)

@@ -154,7 +154,7 @@ def test_what_another_strategy_explains_is_not_known(
     assert (verdict.answer, verdict.cause) == (answer, cause)
     if answer is UNKNOWN:
         assert verdict.reason.endswith(
-            f"The gateway's routing strategy {strategy} may explain it, which quota windows do not tell."
+            f"The gateway's routing strategy {strategy} may explain it, which quota windows do not show."
         )
 
 

@@ -91,26 +91,26 @@ def test_sustained_traffic_is_told_window_by_window(tmp_path: Path) -> None:
 
 
 def test_another_pattern_gets_a_table_of_its_consumers(tmp_path: Path) -> None:
-    of = run([claim("all_answered")], [consumer("tenant")], notes=("The gateway ended in the middle of the run.",))
-    text = shown(write(tmp_path, of, [record("tenant", latency_ms=1234), refused("tenant")], None))
-    assert line(text, "tenant") == ["tenant", "50.0", "%", "2", "1", "0", "1", "1.234", "s"]
+    of = run([claim("all_answered")], [consumer("search")], notes=("The gateway ended in the middle of the run.",))
+    text = shown(write(tmp_path, of, [record("search", latency_ms=1234), refused("search")], None))
+    assert line(text, "search") == ["search", "50.0", "%", "2", "1", "0", "1", "1.234", "s"]
     assert "note  The gateway ended in the middle of the run." in text
 
 
 def test_a_pattern_that_was_not_judged_leaves_the_run_open(tmp_path: Path) -> None:
-    tenants = [consumer("A"), consumer("B", pattern="q", user_class="ConsumerB")]
-    of = run([claim("all_answered")], tenants, patterns=("p", "q"))
+    consumers = [consumer("A"), consumer("B", pattern="q", user_class="ConsumerB")]
+    of = run([claim("all_answered")], consumers, patterns=("p", "q"))
     records = [record("A", 1, "1"), record("B", 1, "2", pattern="q")]
     text = shown(write(tmp_path, of, records, [invocation("1"), invocation("2")]), width=100)
     assert "because  None of its claims is about ConsumerB alone. Run its other users too." in text
     assert " UNKNOWN   2 claims: 1 proved and 1 open" in text
 
 
-@pytest.mark.parametrize(("saw", "told"), [(3, "3 requests by its own log"), (None, "—")])
-def test_the_gateways_own_count_stands_in_the_ledger(tmp_path: Path, saw: int | None, told: str) -> None:
+@pytest.mark.parametrize(("saw", "said"), [(3, "3 requests by its own log"), (None, "—")])
+def test_the_gateways_own_count_stands_in_the_ledger(tmp_path: Path, saw: int | None, said: str) -> None:
     of = run([claim("all_answered")], self_check={"gateway_requests": saw})
     text = shown(write(tmp_path, of, [record(request_id="1")], None))
-    assert " ".join(line(text, "gateway")) == f"gateway {told}"
+    assert " ".join(line(text, "gateway")) == f"gateway {said}"
     assert ("· The gateway's own log has 2 more than the records: others" in text) == (saw is not None)
 
 

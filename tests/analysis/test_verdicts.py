@@ -71,8 +71,10 @@ def test_a_consumer_that_sent_nothing_leaves_it_open(tmp_path: Path, name: str) 
 
 
 def test_the_named_consumers_are_meant_and_no_others(tmp_path: Path) -> None:
-    tenants = [consumer("A"), consumer("B")]
-    verdict = judged(tmp_path, run([claim("all_answered", "B")], tenants), [refused("A"), record("B", request_id="1")])
+    consumers = [consumer("A"), consumer("B")]
+    verdict = judged(
+        tmp_path, run([claim("all_answered", "B")], consumers), [refused("A"), record("B", request_id="1")]
+    )
     assert (verdict.answer, verdict.sentence, verdict.n) == (PASS, "Every request of B is answered.", 1)
 
 
@@ -152,7 +154,7 @@ def test_one_consumer_or_an_unknown_account_leaves_it_open(tmp_path: Path) -> No
     nameless = judged(tmp_path / "2", SHARDS.model_copy(update={"aws": aws}), SHARD_RECORDS, in_accounts(ONE, ONE, TWO))
     assert (nameless.answer, nameless.reason) == (
         UNKNOWN,
-        "The account that B should use is not known: STS did not tell it.",
+        "The account that B should use is not known: STS did not say it.",
     )
 
 
@@ -245,9 +247,9 @@ def test_without_an_overflow_the_fallback_is_not_put_to_the_test(tmp_path: Path)
 
 # --- quotas ---
 
-TENANTS = [consumer("A", quota_rpm=3), consumer("B", quota_rpm=10), consumer("C", quota_rpm=10)]
-HELD = run([claim("limited_to_quota", "A")], TENANTS)
-UNHARMED = run([claim("neighbours_unharmed", "B", "C")], TENANTS)
+CONSUMERS = [consumer("A", quota_rpm=3), consumer("B", quota_rpm=10), consumer("C", quota_rpm=10)]
+HELD = run([claim("limited_to_quota", "A")], CONSUMERS)
+UNHARMED = run([claim("neighbours_unharmed", "B", "C")], CONSUMERS)
 
 
 def test_limited_to_quota(tmp_path: Path) -> None:
@@ -289,11 +291,11 @@ def test_each_of_several_consumers_must_ask_for_more_than_its_quota(tmp_path: Pa
 
 
 def test_a_quota_of_tokens_explains_what_one_of_requests_does_not(tmp_path: Path) -> None:
-    tenants = [consumer("A", quota_rpm=10, quota_tpm=60), consumer("B")]
-    held = judged(tmp_path, run([claim("limited_to_quota", "A")], tenants), NOISY)
+    consumers = [consumer("A", quota_rpm=10, quota_tpm=60), consumer("B")]
+    held = judged(tmp_path, run([claim("limited_to_quota", "A")], consumers), NOISY)
     assert held.answer is UNKNOWN
-    assert held.reason.endswith("Its quota of 60 tokens a minute may explain it, which counts of requests do not tell.")
-    unharmed = run([claim("neighbours_unharmed", "B")], tenants)
+    assert held.reason.endswith("Its quota of 60 tokens a minute may explain it, which counts of requests do not show.")
+    unharmed = run([claim("neighbours_unharmed", "B")], consumers)
     assert judged(tmp_path / "unharmed", unharmed, [*NOISY, record("B")]).answer is PASS
     assert judged(tmp_path / "harmed", unharmed, [*NOISY, record("B"), refused("B")]).answer is FAIL
     assert judged(tmp_path / "apart", unharmed, [*NOISY, record("B", at=50)]).answer is UNKNOWN
@@ -342,7 +344,7 @@ def test_one_refused_neighbour_fails(tmp_path: Path) -> None:
         ([*NOISY, record("B")], "C sent nothing."),
         (
             [*NOISY, record("B"), *[record("C")] * 10, refused("C")],
-            "C asked for more than the own quota too, so these refusals do not tell.",
+            "C asked for more than the own quota too, so these refusals do not show it.",
         ),
     ],
 )
@@ -432,7 +434,7 @@ def test_what_rests_on_all_records_fails_only_when_all_are_there(tmp_path: Path,
     assert (lost.answer, lost.reason[:14]) == (UNKNOWN, "Locust counted")
 
 
-def test_a_failed_request_and_a_stray_fail_whatever_else_is_missing(tmp_path: Path) -> None:
+def test_a_failed_request_and_one_invoked_elsewhere_fail_whatever_else_is_missing(tmp_path: Path) -> None:
     died = run([claim("all_answered")], ended_at=None)
     assert judged(tmp_path / "1", died, [record(), record(status=0, error_type="timeout")], locust=False).answer is FAIL
     killed = SHARDS.model_copy(update={"ended_at": None})
@@ -503,7 +505,7 @@ def test_a_region_that_cloudwatch_does_not_tell_is_none(tmp_path: Path, others: 
     invocations = [seen_in(region, str(number)) for number, region in enumerate(regions)]
     verdict = judged(tmp_path, run([claim("regions_at_least", at_least=2)]), records, invocations)
     assert verdict.answer is UNKNOWN
-    assert verdict.reason == f"CloudWatch does not tell the Region of 2 of {len(regions)} answered requests."
+    assert verdict.reason == f"CloudWatch does not say the Region of 2 of {len(regions)} answered requests."
     assert verdict.evidence[-2:] == ("0", "1")
 
 
@@ -580,9 +582,9 @@ def test_without_locusts_count_a_claim_is_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("saw", "answer"), [(1, UNKNOWN), (2, PASS), (3, PASS), (None, PASS)])
 def test_a_gateway_that_saw_fewer_leaves_its_consumers_open(tmp_path: Path, saw: int | None, answer: Answer) -> None:
-    tenants = [consumer("A"), consumer("B", pattern="q", route="direct", profile="one", model="model")]
+    consumers = [consumer("A"), consumer("B", pattern="q", route="direct", profile="one", model="model")]
     claims = [claim("all_answered"), RunClaim(pattern="q", claim="all_answered")]
-    of = run(claims, tenants, self_check={"gateway_requests": saw})
+    of = run(claims, consumers, self_check={"gateway_requests": saw})
     path = write(tmp_path, of, *agreed([record("A"), record("A"), record("B", pattern="q"), record("B", pattern="q")]))
     through_gateway, direct = judge(path)
     assert (through_gateway.answer, direct.answer) == (answer, PASS)
@@ -641,7 +643,7 @@ def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) ->
 
 
 @pytest.mark.parametrize(
-    ("told", "answer"),
+    ("usage", "answer"),
     [
         ({"input_tokens": 10, "output_tokens": 5}, PASS),
         ({"input_tokens": 9, "output_tokens": 5}, UNKNOWN),
@@ -649,10 +651,10 @@ def test_a_broken_verdicts_file_is_named(tmp_path: Path, content: str | None) ->
     ],
 )
 def test_a_stream_that_the_gateway_ended_in_bedrocks_stead_is_no_proof(
-    tmp_path: Path, told: dict[str, int], answer: Answer
+    tmp_path: Path, usage: dict[str, int], answer: Answer
 ) -> None:
     """LiteLLM closes a truncated stream as if it were whole, with a usage of its own: only CloudWatch knows better."""
-    records = [record(request_id="whole", streamed=True), replace(record(request_id="odd", streamed=True), **told)]
+    records = [record(request_id="whole", streamed=True), replace(record(request_id="odd", streamed=True), **usage)]
     verdict = judged(tmp_path, run([claim("all_answered")]), records, [invocation("whole"), invocation("odd")])
     assert verdict.answer is answer
     if answer is UNKNOWN:
@@ -672,7 +674,7 @@ def test_a_stream_whose_tokens_one_side_does_not_tell_is_no_proof(tmp_path: Path
         assert verdict.answer is (UNKNOWN if streamed else PASS)
         if streamed:
             assert verdict.reason == (
-                "1 of 2 answers were streams whose token counts are not told by both sides, so nothing shows that they "
-                "are whole."
+                "1 of 2 answers were streams whose token counts are not reported by both sides, so nothing shows that "
+                "they are whole."
             )
             assert verdict.evidence[-1] == "odd"

@@ -23,8 +23,8 @@ PASS, FAIL, UNKNOWN = Answer.PASS, Answer.FAIL, Answer.UNKNOWN
 
 
 def by_key(tmp_path: Path, records: list[Record], quota: int = 3) -> Chain:
-    tenant = consumer(quota_rpm=quota)
-    seen = windows.consumer_windows(run(consumers=[tenant]), rows(tmp_path, records), tenant)
+    one = consumer(quota_rpm=quota)
+    seen = windows.consumer_windows(run(consumers=[one]), rows(tmp_path, records), one)
     assert seen is not None
     (chain,) = seen.chains
     return chain
@@ -52,7 +52,7 @@ def served(at: float, **counts: int) -> list[Record]:
 def test_a_burst_over_the_quota(tmp_path: Path) -> None:
     chain = by_key(tmp_path, burst(5, 3, 2))
     assert (chain.name, chain.quota_rpm, chain.answer) == ("A", 3, PASS)
-    assert chain.windows == (Window(T0 + 5, served=3, turned_away=2, over_at=T0 + 5),)
+    assert chain.windows == (Window(T0 + 5, admitted=3, rate_limited=2, over_at=T0 + 5),)
     assert chain.over_quota() == [(T0 + 5, T0 + 65)]
     assert chain.excess == 0
 
@@ -76,7 +76,7 @@ def test_within_a_burst_the_order_does_not_tell(tmp_path: Path) -> None:
 def test_the_minute_of_the_clock_plays_no_part(tmp_path: Path) -> None:
     seen = by_deployment(tmp_path, served(59, a=2, spare=1) + served(61, a=1, spare=4), a=3)
     assert seen.answer is PASS
-    assert seen.chains[0].windows == (Window(T0 + 59, served=3, turned_away=5, over_at=T0 + 59),)
+    assert seen.chains[0].windows == (Window(T0 + 59, admitted=3, rate_limited=5, over_at=T0 + 59),)
     assert by_deployment(tmp_path, served(55, a=3, spare=1) + served(70, a=3, spare=4), a=3).answer is FAIL
 
 
@@ -101,7 +101,7 @@ def test_the_sum_is_not_enough_when_one_deployment_is_above_its_quota(tmp_path: 
 def test_what_went_elsewhere_while_one_had_room_fails(tmp_path: Path) -> None:
     idle = by_deployment(tmp_path, served(5, a=3, spare=2), a=3, b=3)
     assert [chain.answer for chain in idle.chains] == [PASS, FAIL]
-    assert idle.chains[1].windows == (Window(T0 + 5, served=0, turned_away=2),)
+    assert idle.chains[1].windows == (Window(T0 + 5, admitted=0, rate_limited=2),)
     ran_out = by_deployment(
         tmp_path, served(5, a=3, b=3, spare=1) + served(40, spare=1) + served(70, spare=1), a=3, b=3
     )
@@ -136,8 +136,8 @@ def test_a_request_is_over_the_quota_from_when_it_comes(tmp_path: Path) -> None:
 
 def test_a_quota_of_tokens_may_refuse_what_requests_do_not_explain(tmp_path: Path) -> None:
     def chain(answered: int, refusals: int) -> Chain:
-        tenant = consumer(quota_rpm=10, quota_tpm=60)
-        seen = windows.consumer_windows(run(consumers=[tenant]), rows(tmp_path, burst(5, answered, refusals)), tenant)
+        one = consumer(quota_rpm=10, quota_tpm=60)
+        seen = windows.consumer_windows(run(consumers=[one]), rows(tmp_path, burst(5, answered, refusals)), one)
         assert seen is not None
         return seen.chains[0]
 
@@ -161,7 +161,7 @@ def test_edges_that_explain_many_windows_are_no_coincidence(tmp_path: Path) -> N
     early = [one for number in range(4) for one in burst(5 + 59.4 * number, 3, 2)]
     chain = by_key(tmp_path, early)
     assert chain.answer is PASS
-    assert [(window.served, window.turned_away) for window in chain.windows] == [(3, 2)] * 4
+    assert [(window.admitted, window.rate_limited) for window in chain.windows] == [(3, 2)] * 4
     too_early = [one for number in range(4) for one in burst(5 + 57.9 * number, 3, 2)]
     assert by_key(tmp_path, too_early).answer is FAIL
 
@@ -210,12 +210,12 @@ class Gateway:
         self.random = random.Random(seed)
         self.windows: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, times: Sequence[float], turned_away: Callable[[float], Record] | None = None) -> list[Record]:
+    def __call__(self, times: Sequence[float], rate_limited: Callable[[float], Record] | None = None) -> list[Record]:
         """`times`: seconds after T0 at which requests start; they are counted a little later, in any order."""
-        turned_away = turned_away or (lambda at: record(at=at, deployment="spare"))
+        rate_limited = rate_limited or (lambda at: record(at=at, deployment="spare"))
         counted = sorted((at + self.random.uniform(0, self.late_s), at) for at in times)
         by = ((at, self._choose(now)) for now, at in counted)
-        return [record(at=at, deployment=name) if name else turned_away(at) for at, name in by]
+        return [record(at=at, deployment=name) if name else rate_limited(at) for at, name in by]
 
     def _choose(self, now: float) -> str | None:
         free = [name for name, quota in self.quotas.items() if self._used(name, now) < quota]
@@ -291,8 +291,8 @@ def test_a_sound_gateway_never_fails(
     others = np.array(sorted(one.started_at for one in records if one.deployment != "a"))
     chain = chain_from_first_request(Quota("a", quota, None), ours, others)
     assert chain.answer is not FAIL
-    assert chain.served == len(ours)
-    assert sum(window.turned_away for window in chain.windows) == len(others)
+    assert chain.admitted == len(ours)
+    assert sum(window.rate_limited for window in chain.windows) == len(others)
     if chain.answer is PASS:  # and nothing that is shown contradicts it
         assert all(chain.holds(window) for window in chain.windows)
         assert chain.excess == 0

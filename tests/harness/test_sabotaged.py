@@ -26,7 +26,7 @@ FAILURES = {
         "refused by the gateway",
     ),
     # All share A's key; B and C spend its quota before A comes, and still ask then.
-    ("quota_isolation", "limited_to_quota"): ("A: 0 let through, 5 refused", "where the quota makes it 3"),
+    ("quota_isolation", "limited_to_quota"): ("A: 0 admitted, 5 refused", "where the quota makes it 3"),
     ("quota_isolation", "neighbours_unharmed"): ("of 5 answered", "7 requests refused by the gateway"),
 }
 

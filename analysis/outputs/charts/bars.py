@@ -43,7 +43,7 @@ def served(findings: Findings, pattern: str) -> Figure | None:
 def _answered(findings: Findings, pattern: str, name: str, share: Proportion) -> _Bar:
     deployment = next((each for each in findings.run.deployments if each.id == name), None)
     if deployment and deployment.group in _fallback_groups(findings, pattern):
-        return _bar(name, share, "standin", " · fallback")
+        return _bar(name, share, "fallback", " · fallback")
     quota = f" · quota {count(deployment.rpm)}/min" if deployment and deployment.rpm else ""
     return _bar(name or "deployment unknown", share, "answered", quota)
 

@@ -31,11 +31,11 @@ def latency(title: str, samples: Mapping[str, tuple[NDArray[np.float64], Distrib
         top = place * row
         named = (("p50", distribution.p50), ("p95", distribution.p95), ("p99", distribution.p99))
         known = [(quantile, value) for quantile, value in named if value is not None]
-        told = " · ".join(f"{quantile} {seconds(value)}" for quantile, value in known)
-        words.append(f"{name}: n {count(distribution.n)}{f' · {told}' if told else ''}")
+        shown = " · ".join(f"{quantile} {seconds(value)}" for quantile, value in known)
+        words.append(f"{name}: n {count(distribution.n)}{f' · {shown}' if shown else ''}")
         marks += line_of_text(top + 12, name, f"n {count(distribution.n)}")
-        if told:
-            marks.append(text(0, top + 27, told, "value"))
+        if shown:
+            marks.append(text(0, top + 27, shown, "value"))
         marks += _histogram(values, scale, top + 74) if many else _dots(values, scale, top + 44)
         marks += [
             rule(scale(value), top + 36, top + 76, "ink", f"{name}: {quantile} {seconds(value)}")

@@ -21,16 +21,16 @@ def windows(title: str, seen: Windows, note: str = "") -> Figure | None:
     together = math.ceil(max(len(chain.windows) for chain in seen.chains) / MOST_WINDOWS)
     for place, chain in enumerate(seen.chains):
         top = place * row
-        served = [window.served for window in chain.windows] or [0]
-        most = max(*served, chain.quota_rpm)
-        value = f"{_least_to_most(served)} a window · quota {count(chain.quota_rpm)}"
+        admitted = [window.admitted for window in chain.windows] or [0]
+        most = max(*admitted, chain.quota_rpm)
+        value = f"{_least_to_most(admitted)} a window · quota {count(chain.quota_rpm)}"
         words.append(f"{chain.name}: {value}")
         marks += line_of_text(top + 12, chain.name, value)
         bars = [chain.windows[first : first + together] for first in range(0, len(chain.windows), together)]
         step, line = 100 / max(len(bars), 1), top + 55 - 36 * chain.quota_rpm / most
         for number, part in enumerate(bars):
             left, width = (number + 0.1) * step, 0.8 * step
-            height = 36 * max(window.served for window in part) / most
+            height = 36 * max(window.admitted for window in part) / most
             marks += [
                 rect(left, width, top + 56 - height, height, "answered", f"{chain.name}, {_in_words(part)}"),
                 rect(left, width, line, 1.5, "ink"),
@@ -39,7 +39,7 @@ def windows(title: str, seen: Windows, note: str = "") -> Figure | None:
     return Figure(
         title,
         svg(marks, row * len(seen.chains) - 6, f"{title}. {'; '.join(words)}"),
-        f"{what}: a window opens with the first request that is served, and lasts a minute. The line is the quota."
+        f"{what}: a window opens with the first request that is admitted, and lasts a minute. The line is the quota."
         f"{note and ' '}{note}",
     )
 
@@ -47,8 +47,8 @@ def windows(title: str, seen: Windows, note: str = "") -> Figure | None:
 def _in_words(part: Sequence[Window]) -> str:
     """What one bar shows."""
     if len(part) == 1:
-        return f"{clock(part[0].starts_at)}: {count(part[0].served)} of {count(part[0].offered)} offered"
-    each = _least_to_most([window.served for window in part])
+        return f"{clock(part[0].starts_at)}: {count(part[0].admitted)} of {count(part[0].offered)} offered"
+    each = _least_to_most([window.admitted for window in part])
     return f"{clock(part[0].starts_at)} to {clock(part[-1].starts_at + WINDOW_S)}: {each} a window"
 
 

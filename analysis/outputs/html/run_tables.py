@@ -54,7 +54,7 @@ def attempts_table(findings: Findings) -> Table | None:
         "Output tokens": lambda row: count(row.output_tokens or None),
         "Cost": lambda row: dollars(row.cost_usd),
     }
-    return table("The invocations that no client knows", saying(columns, attempts), attempts, texts=4)
+    return table("Unmatched invocations by account, model and error", saying(columns, attempts), attempts, texts=4)
 
 
 def _one_of(names: Sequence[str]) -> str:
@@ -74,7 +74,7 @@ def cost_in_words(findings: Findings) -> tuple[str, str]:
     if cost.unpriced:
         said += f"; of {plural(cost.unpriced, 'answer')} no price is known"
     if not cost.complete:
-        said += "; attempts that CloudWatch has not told of are not in it"
+        said += "; attempts that CloudWatch has not reported are not in it"
     return total, f"{said}. Reckoned from tokens; the bill is AWS's."
 
 
