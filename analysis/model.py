@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from analysis.csv_row import CsvRow
 
@@ -277,7 +277,7 @@ class Fault(BaseModel):
 class Run(_Strict):
     """run.json: one execution, with all that judging it later needs."""
 
-    format: int = FORMAT
+    format: Annotated[int, Field(strict=True, ge=1, le=FORMAT)] = FORMAT
     made_by: str = ""  # the harness's version
     id: str
     patterns: tuple[str, ...]
@@ -326,7 +326,9 @@ class Run(_Strict):
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
     """run.json of any known format, in today's. Raises ValueError for a format that is yet to come."""
     number = content.get("format", 1)
-    if isinstance(number, int) and number > FORMAT:
+    if not isinstance(number, int) or isinstance(number, bool):
+        return content  # which is wrong, and is said to be
+    if number > FORMAT:
         by = f"version {content['made_by']}" if content.get("made_by") else "the version"
         raise ValueError(
             f"it is of format {number}, and this version reads formats up to {FORMAT}: use {by} of the harness that "

@@ -50,54 +50,77 @@ def fetch(
     answers = wanted(reading.read_records(path), other_providers(run))
     found = _found_before(path)
     missing = {request_id: span for request_id, span in answers.spans.items() if request_id not in found}
-    whole = _window(run, answers)
     asked = Asked(run, query_string(run), sleep, limit)
-    began = clock()
+    fetching = _Fetching(run, answers, found, missing, asked, progress, clock, sleep, clock())
     reason = "Asking CloudWatch was interrupted."
-
-    def report() -> None:
-        known, waited = len(answers.spans), clock() - began
-        progress(Progress(known - len(missing), known, len(found), waited, run.fetch.deadline_s))
-
     try:
-        window = whole
-        report()
-        while True:
-            for invocation in asked.invocations(window, report):
-                found[invocation.request_id] = invocation
-                missing.pop(invocation.request_id, None)
-            report()
-            if not missing:
-                reason = _UNMATCHABLE.format(answers.without_id) if answers.without_id else ""
-                break
-            waited = clock() - began
-            if waited + run.fetch.poll_s > run.fetch.deadline_s:
-                reason = _incomplete(run, len(missing), len(answers.spans), waited, asked.trouble)
-                break
-            sleep(run.fetch.poll_s)
-            window = _span(missing.values(), whole)
+        reason = fetching.until_complete()
     except FetchError as error:
         reason = str(error)
         raise
     finally:
-        log = FetchLog(
-            fetched_at=time.time(),
-            waited_s=round(clock() - began, 3),
-            window=whole,
-            profiles=run.aws.profiles,
-            query=asked.query,
-            queries=asked.queries,
-            invocations=len(found),
-            answered=len(answers.spans) + answers.without_id,
-            missing=len(missing) + answers.without_id,
-            complete=not reason,
-            reason=reason,
-        )
+        log = fetching.log(reason)
         if found or asked.completed:
             rows = sorted(found.values(), key=lambda invocation: (invocation.at, invocation.request_id))
             writing.write_lines(path / INVOCATIONS_CSV, _lines(rows))
         writing.write_text(path / FETCH_JSON, log.model_dump_json(indent=1) + "\n")
     return log
+
+
+@dataclass
+class _Fetching:
+    """A fetch under way: what has been found, and what is still missing."""
+
+    run: Run
+    answers: Wanted
+    found: dict[str, Invocation]  # by request id
+    missing: dict[str, Span]  # of the answers
+    asked: Asked
+    progress: Callable[[Progress], None]
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    began: float
+
+    def until_complete(self) -> str:
+        """Asks again and again; returns why it is not complete, "" when it is. Raises FetchError."""
+        window = self._whole
+        self._report()
+        while True:
+            for invocation in self.asked.invocations(window, self._report):
+                self.found[invocation.request_id] = invocation
+                self.missing.pop(invocation.request_id, None)
+            self._report()
+            if not self.missing:
+                return _UNMATCHABLE.format(self.answers.without_id) if self.answers.without_id else ""
+            waited = self.clock() - self.began
+            if waited + self.run.fetch.poll_s > self.run.fetch.deadline_s:
+                return _incomplete(self.run, len(self.missing), len(self.answers.spans), waited, self.asked.trouble)
+            self.sleep(self.run.fetch.poll_s)
+            window = _span(self.missing.values(), self._whole)
+
+    def log(self, reason: str) -> FetchLog:
+        return FetchLog(
+            fetched_at=time.time(),
+            waited_s=round(self.clock() - self.began, 3),
+            window=self._whole,
+            profiles=self.run.aws.profiles,
+            query=self.asked.query,
+            queries=self.asked.queries,
+            invocations=len(self.found),
+            answered=len(self.answers.spans) + self.answers.without_id,
+            missing=len(self.missing) + self.answers.without_id,
+            complete=not reason,
+            reason=reason,
+        )
+
+    @property
+    def _whole(self) -> tuple[int, int]:
+        return _window(self.run, self.answers)
+
+    def _report(self) -> None:
+        known, waited = len(self.answers.spans), self.clock() - self.began
+        deadline_s = self.run.fetch.deadline_s
+        self.progress(Progress(known - len(self.missing), known, len(self.found), waited, deadline_s))
 
 
 # --- what to ask for --------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from analysis.fetch.aws_errors import FetchError, embedded_ended, explain
 from analysis.model import Invocation, Run
+from analysis.numbers.accounts import bare
 
 LIMIT = 100_000  # rows a query may return: StartQuery's own limit
 PAGE = 10_000  # rows a GetQueryResults may return
@@ -56,8 +57,9 @@ def query_string(run: Run, parse: bool = True) -> str:
     A logged modelId is the bare id or an inference profile's ARN, which ends with it. It and the tag stand in front of
     the bodies, so they are always extracted. Without `parse`, what stands behind a long conversation is not read.
     """
-    direct = (consumer.model for consumer in run.consumers if consumer.route == "direct")
-    ids = {model.rpartition("/")[2] for model in (*direct, *(deployment.model_id for deployment in run.deployments))}
+    asked = [consumer.model for consumer in run.consumers if consumer.route == "direct"]
+    asked += [deployment.model_id for deployment in run.deployments if deployment.provider == "bedrock"]
+    ids = {bare(model) for model in asked}
     models = "|".join(re.escape(model).replace("/", r"\/") for model in sorted(ids))
     tag = run.id.replace("\\", "\\\\").replace('"', '\\"')
     members = [f"coalesce({member}, {end})" if parse else member for _, member, end in _FIELDS]

@@ -211,23 +211,15 @@ def _explanation(admitted: Times, away: Times, quota: int) -> list[int] | None:
     earliest_end = np.searchsorted(admitted, admitted + WINDOW_S - TOLERANCE_S).tolist()
     latest_end = np.searchsorted(admitted, admitted + WINDOW_S + TOLERANCE_S, side="right").tolist()
     after_full: dict[int, tuple[float, int]] = {}  # where a full window ends → until, its begin
-    # Windows with room left may end anywhere between two places: first end, last end, until, begin.
-    coming: deque[tuple[int, int, float, int]] = deque()
-    ending: deque[tuple[int, int, float, int]] = deque()  # those that may end here, the best first
+    with_room = _WithRoom()
     came_from = [-1] * (n + 1)
     until = -math.inf
     for begin in range(n + 1):
-        while coming and coming[0][0] <= begin:
-            window = coming.popleft()
-            while ending and ending[-1][2] <= window[2]:
-                ending.pop()  # it is not better, and may not end later either
-            ending.append(window)
-        while ending and ending[0][1] < begin:
-            ending.popleft()
+        best = with_room.ending_at(begin)
         if begin:
             reached = after_full.pop(begin, None)
-            if ending and (reached is None or ending[0][2] > reached[0]):
-                reached = ending[0][2:]
+            if best and (reached is None or best[0] > reached[0]):
+                reached = best
             if reached is None:
                 continue
             until, came_from[begin] = reached
@@ -239,8 +231,30 @@ def _explanation(admitted: Times, away: Times, quota: int) -> list[int] | None:
         end = begin + quota
         if earliest_end[begin] <= end <= latest_end[begin] and times[end - 1] - TOLERANCE_S <= unexplained:
             after_full[end] = (times[begin] + WINDOW_S + TOLERANCE_S, begin)
-        coming.append((earliest_end[begin], min(latest_end[begin], end - 1), until, begin))
+        with_room.add(earliest_end[begin], min(latest_end[begin], end - 1), until, begin)
     return None
+
+
+class _WithRoom:
+    """Windows with room left, which may end anywhere between two places: first end, last end, until, begin."""
+
+    def __init__(self) -> None:
+        self._coming: deque[tuple[int, int, float, int]] = deque()
+        self._ending: deque[tuple[int, int, float, int]] = deque()  # those that may end now, the best first
+
+    def add(self, first_end: int, last_end: int, until: float, begin: int) -> None:
+        self._coming.append((first_end, last_end, until, begin))
+
+    def ending_at(self, place: int) -> tuple[float, int] | None:
+        """The best of those that may end there: until, begin. Places ascend from call to call."""
+        while self._coming and self._coming[0][0] <= place:
+            window = self._coming.popleft()
+            while self._ending and self._ending[-1][2] <= window[2]:
+                self._ending.pop()  # it is not better, and may not end later either
+            self._ending.append(window)
+        while self._ending and self._ending[0][1] < place:
+            self._ending.popleft()
+        return self._ending[0][2:] if self._ending else None
 
 
 def _way(came_from: list[int]) -> list[int]:

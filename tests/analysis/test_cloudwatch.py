@@ -28,7 +28,7 @@ from analysis.folder import reading
 from analysis.model import Invocation, Record, Run, RunAws, RunFetch
 from common.places import CONFIG_DIR
 from tests.analysis import histories
-from tests.analysis.histories import ONE, consumer, record, run
+from tests.analysis.histories import ONE, consumer, deployment, record, run
 
 MODEL = "us.anthropic.claude-sonnet-4-6"
 GROUP = "/aws/bedrock/modelinvocations"
@@ -154,6 +154,15 @@ def test_all_accounts_tell_what_they_saw_of_this_run(asker: Asker, tmp_path: Pat
     folder = reading.read(path)
     assert folder.fetch == log
     assert folder.invocations is not None
+
+
+def test_what_other_providers_answered_is_not_waited_for(asker: Asker, tmp_path: Path) -> None:
+    asker.ask(1)
+    asker.records.append(record("account-one", deployment="gpt"))
+    openai = deployment("gpt", model_id="gpt-5", provider="openai", profile=None, account_id=None)
+    log = fetch(asker.write(tmp_path, deployments=(openai,)))
+    assert (log.complete, log.answered, log.missing, log.invocations) == (True, 1, 0, 1)
+    assert "gpt-5" not in log.query
 
 
 def test_late_logs_are_waited_for(asker: Asker, aws: dict[str, str], tmp_path: Path) -> None:

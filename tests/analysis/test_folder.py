@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analysis.folder import reading, writing
 from analysis.folder.errors import RunFolderError
 from analysis.model import INVOCATIONS_CSV, LOCUST_STATS_CSV, REQUESTS_CSV, RUN_JSON, Invocation, Record
-from tests.analysis.histories import T0, invocation, record, refused, run, write
+from tests.analysis.histories import T0, claim, invocation, record, refused, run, write
 
 
 @pytest.fixture
@@ -211,3 +211,41 @@ def test_writing_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
         writing.write_lines(file, lines())  # type: ignore[arg-type]
     assert file.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+# --- versions ---
+
+
+def test_a_folder_of_the_first_format_is_read_as_todays(folder: Path) -> None:
+    """It had no number, the parameter beside the claim's name, and said nothing of how the gateway routes."""
+    whole = json.loads((folder / RUN_JSON).read_text())
+    old = {name: value for name, value in whole.items() if name not in ("format", "made_by", "routing", "changes")}
+    old["claims"] = [
+        {"pattern": "p", "claim": "regions_at_least", "consumers": ["A"], "at_least": 2},
+        {"pattern": "p", "claim": "all_answered", "consumers": [], "at_least": None},
+    ]
+    newer = ("provider", "region", "weight", "order", "limited")
+    old["deployments"] = [{k: v for k, v in one.items() if k not in newer} for one in whole["deployments"]]
+    (folder / RUN_JSON).write_text(json.dumps(old))
+    claims = (claim("regions_at_least", "A", at_least=2), claim("all_answered"))
+    assert reading.read_run(folder) == run().model_copy(update={"claims": claims})
+
+
+@pytest.mark.parametrize(("made_by", "by"), [("9.1.0", "version 9.1.0"), ("", "the version")])
+def test_a_folder_of_a_later_format_says_which_version_can_read_it(folder: Path, made_by: str, by: str) -> None:
+    whole = json.loads((folder / RUN_JSON).read_text())
+    (folder / RUN_JSON).write_text(json.dumps(whole | {"format": 3, "made_by": made_by, "phases": []}))
+    with pytest.raises(RunFolderError) as error:
+        reading.read_run(folder)
+    assert str(error.value) == (
+        f"{folder / RUN_JSON}: it is of format 3, and this version reads formats up to 2: use {by} of the harness that "
+        "made it, or a later one"
+    )
+
+
+@pytest.mark.parametrize("number", ["2", 2.5, None, True])
+def test_a_format_that_is_no_number_is_named(folder: Path, number: object) -> None:
+    whole = json.loads((folder / RUN_JSON).read_text())
+    (folder / RUN_JSON).write_text(json.dumps(whole | {"format": number}))
+    with pytest.raises(RunFolderError, match=r"run\.json: format: "):
+        reading.read_run(folder)

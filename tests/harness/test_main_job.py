@@ -1,6 +1,7 @@
 """The main job, run once the way a user runs it, and judged by the files that it leaves."""
 
 import csv
+import json
 from collections import Counter
 
 import pytest
@@ -107,6 +108,20 @@ def test_the_run_folder_holds_what_a_run_leaves(job):
     assert (job.runs / "latest").is_symlink()
     assert job.settings["id"] == job.run.name
     assert job.settings["evidence"] == "embedded"
+
+
+def test_run_json_says_what_the_gateways_file_makes_it_do(job):
+    assert job.settings["format"] == 2
+    assert job.settings["routing"]["strategy"] == "simple-shuffle"
+    assert job.settings["routing"]["limits"] == ["pre_call_checks"]
+    assert {(one["provider"], one["limited"]) for one in job.settings["deployments"]} == {("bedrock", True)}
+
+
+def test_verdicts_json_names_each_claim_and_what_decides_it(job):
+    verdicts = json.loads((job.run / "verdicts.json").read_text())
+    configured = [(one["pattern"], one["claim"], one["consumers"], one["parameters"]) for one in job.settings["claims"]]
+    assert [(one["pattern"], one["claim"], one["consumers"], one["parameters"]) for one in verdicts] == configured
+    assert {one["cause"] for one in verdicts} == {"proved"}
 
 
 def test_both_reports_are_pages_and_ours_links_to_locusts(job):
