@@ -86,6 +86,7 @@ class Claim(ABC, Generic[P]):
     needs: ClassVar[str]  # what the traffic or the configuration must have, else it is open
     rests_on: ClassVar[frozenset[Evidence]]
     shows: ClassVar[tuple[Shows, ...]] = ()
+    example: ClassVar[Parameters] = Parameters()  # its parameters, as somebody may choose them
     parameters: type[P]
 
     @abstractmethod

@@ -23,6 +23,7 @@ class RegionsAtLeast(Claim[Regions]):
     needs = "CloudWatch has an invocation, with its Region, for each answer, or shows enough Regions without."
     rests_on = frozenset({Evidence.ALL_RECORDS, Evidence.REGIONS})
     shows = (Shows.REGIONS,)
+    example = Regions(at_least=2)
     parameters = Regions
 
     def sentence(self, about: About, parameters: Regions) -> str:

@@ -19,7 +19,14 @@ def table() -> str:
 
 
 def _keys(claim: Claim[Any]) -> str:
+    """Each key with an example of its value, and what holds without it."""
     return ", ".join(
-        f"`{name}`" if field.is_required() else f"`{name}`, else {field.default}"
+        f"`{name}: {_written(getattr(claim.example, name))}`"
+        + ("" if field.is_required() else f", else {field.default}")
         for name, field in claim.parameters.model_fields.items()
     )
+
+
+def _written(value: Any) -> str:
+    """As in YAML."""
+    return f"[{', '.join(map(_written, value))}]" if isinstance(value, list) else str(value)

@@ -51,8 +51,14 @@ def test_a_claim_says_what_it_is_in_whole_sentences(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(claims()))
 def test_a_claim_is_open_before_anything_is_sent(name: str) -> None:
     claim = claims()[name]
-    parameters = claim.parameters.model_construct()
-    assert claim.standing(Counts(), parameters).state is State.OPEN
+    assert claim.standing(Counts(), claim.example).state is State.OPEN
+
+
+@pytest.mark.parametrize("name", sorted(claims()))
+def test_a_claims_example_shows_all_its_keys(name: str) -> None:
+    claim = claims()[name]
+    assert type(claim.example) is claim.parameters
+    assert claim.example.model_fields_set == claim.parameters.model_fields.keys()
 
 
 def test_a_claim_that_declares_too_little_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

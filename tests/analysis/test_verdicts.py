@@ -359,8 +359,16 @@ def test_isolation_that_was_not_put_to_the_test_is_unknown(tmp_path: Path, recor
 
 @pytest.mark.parametrize("name", sorted(claims()))
 def test_nothing_passes_on_nothing(tmp_path: Path, name: str) -> None:
-    verdict = judged(tmp_path, run([claim(name)], deployments=[deployment(rpm=3)]), [], [])
+    of = run([claim(name, **claims()[name].example.model_dump())], deployments=[deployment(rpm=3)])
+    verdict = judged(tmp_path, of, [], [])
     assert (verdict.answer, verdict.n, verdict.reason) == (UNKNOWN, 0, "Nothing was sent.")
+
+
+@pytest.mark.parametrize("name", sorted(claims()))
+def test_nothing_passes_without_cloudwatch(tmp_path: Path, name: str) -> None:
+    of = run([claim(name, **claims()[name].example.model_dump())], [consumer(quota_rpm=1)], [deployment(rpm=1)])
+    for number, invocations in enumerate((None, [])):
+        assert judged(tmp_path / str(number), of, [record(request_id="1"), refused()], invocations).answer is not PASS
 
 
 def test_an_answer_without_invocation_leaves_a_claim_open(tmp_path: Path) -> None:
@@ -387,8 +395,8 @@ def test_why_the_fetch_ended_is_told(tmp_path: Path) -> None:
     assert {verdict.reason for verdict in judge(path)} == {again}
 
 
-@pytest.mark.parametrize("name", sorted(claims()))
-def test_nothing_passes_when_cloudwatch_was_never_asked(
+@pytest.mark.parametrize("name", sorted({one.claim for one in synthetic.demo().run.claims}))
+def test_sound_patterns_do_not_pass_when_cloudwatch_was_never_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Of sound patterns, all of whose claims pass once it was; and the command to type is as short as can be."""
