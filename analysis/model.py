@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -250,6 +250,13 @@ class RunClaim(_Strict):
         return claim_id(self.pattern, self.claim, self.consumers, self.parameters)
 
 
+class LogPlace(NamedTuple):
+    """Where invocation logs are: in a profile's account, in one Region."""
+
+    profile: str
+    region: str
+
+
 class RunAws(_Strict):
     """Where the invocation logs of the run are."""
 
@@ -304,6 +311,17 @@ class Run(_Strict):
     @classmethod
     def _of_any_format(cls, content: Any) -> Any:
         return _upgraded(content) if isinstance(content, dict) else content
+
+    @property
+    def log_places(self) -> list[LogPlace]:
+        """Where its invocations may be logged: in the account and source Region of each call."""
+        places = [LogPlace(profile, self.aws.region) for profile in self.aws.profiles]
+        places += [
+            LogPlace(deployment.profile, deployment.region)
+            for deployment in self.deployments
+            if deployment.region and deployment.profile in self.aws.profiles
+        ]
+        return list(dict.fromkeys(places))
 
     def title(self, pattern: str) -> str:
         """The heading of a pattern; its name in words where it has none."""

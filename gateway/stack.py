@@ -178,6 +178,13 @@ class Stack:
         )
         return proxy.start(settings, self._directory, log)
 
+    def profile_of(self, deployment: str) -> str | None:
+        """The AWS profile with which LiteLLM calls a deployment of Bedrock's; None for another provider's."""
+        for (name, entry), written in zip(self.config.deployments(), self._file["model_list"], strict=True):
+            if name == deployment and entry.is_bedrock:
+                return str(written["litellm_params"].get("aws_profile_name") or self.config.profile)
+        return None
+
     def log_size(self) -> int | None:
         """How long the log of our gateway is now; None where the gateway is not ours."""
         return self.gateway.log.stat().st_size if self.gateway else None

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from botocore import exceptions as aws
 
-from analysis.model import Run
+from analysis.model import LogPlace, Run
 
 LIKELY = 5  # log groups that are named where the configured one does not exist
 
@@ -35,9 +35,9 @@ _REJECTED = {
 }
 
 
-def explain(error: Exception, run: Run, profile: str, log_groups: Sequence[str] = ()) -> str:
+def explain(error: Exception, run: Run, place: LogPlace, log_groups: Sequence[str] = ()) -> str:
     """The error, and what to do about it; `log_groups` are those that there are, as far as AWS says."""
-    embedded = run.evidence == "embedded"
+    embedded, profile = run.evidence == "embedded", place.profile
     if isinstance(error, aws.ProfileNotFound):
         if embedded:
             return embedded_ended(run)
@@ -70,7 +70,7 @@ def explain(error: Exception, run: Run, profile: str, log_groups: Sequence[str] 
     if code == "ResourceNotFoundException":
         return (
             f"Log group {run.aws.log_group} does not exist in account {run.aws.accounts.get(profile, '?')} (profile "
-            f"{profile!r}), {run.aws.region}. Turn on Bedrock's model invocation logging there, or set "
+            f"{profile!r}), {place.region}. Turn on Bedrock's model invocation logging there, or set "
             f"aws.bedrock_log_group_name in config.yaml to the group that it writes to{_most_like(run, log_groups)}."
         )
     return f"CloudWatch Logs refused the query of AWS profile {profile!r}: {code}: {message}"

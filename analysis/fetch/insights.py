@@ -19,7 +19,7 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from analysis.fetch.aws_errors import FetchError, embedded_ended, explain
-from analysis.model import Invocation, Run
+from analysis.model import Invocation, LogPlace, Run
 from analysis.numbers.accounts import bare
 
 LIMIT = 100_000  # rows a query may return: StartQuery's own limit
@@ -77,7 +77,7 @@ def query_string(run: Run, parse: bool = True) -> str:
 class _Query:
     """A query that was started."""
 
-    profile: str
+    place: LogPlace
     client: Any
     id: str
     window: tuple[int, int]
@@ -94,16 +94,16 @@ class Asked:
         self._run = run
         self._sleep = sleep
         self._limit = limit
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[LogPlace, Any] = {}
 
     def invocations(self, window: tuple[int, int], report: Callable[[], None]) -> Iterator[Invocation]:
-        """All of the window, from every account. A full answer may not be the whole: its half windows are asked."""
+        """All of the window, from every place. A full answer may not be the whole: its half windows are asked."""
         self.trouble = ""
         open_queries: deque[_Query] = deque()
         pause, longest = _STATUS_POLL_S
         try:
-            for profile in dict.fromkeys(self._run.aws.profiles):
-                open_queries.extend(self._start(profile, window))
+            for place in self._run.log_places:
+                open_queries.extend(self._start(place, window))
             while open_queries:
                 query = open_queries[0]
                 status, rows = self._look(query)
@@ -120,20 +120,20 @@ class Asked:
                     if len(rows) >= self._limit and start < end:
                         middle = (start + end) // 2
                         for half in ((start, middle), (middle + 1, end)):
-                            open_queries.extend(self._start(query.profile, half))
+                            open_queries.extend(self._start(query.place, half))
                         continue
                     if len(rows) >= self._limit:
                         self.trouble = f"More than {self._limit:,} invocations were logged in one second."
                     yield from map(_invocation, rows)
                 elif status:
-                    self.trouble = f"CloudWatch ended a query of profile {query.profile} with status {status}."
+                    self.trouble = f"CloudWatch ended a query of profile {query.place.profile} with status {status}."
         finally:
             for query in open_queries:
                 _stop(query)
 
-    def _start(self, profile: str, window: tuple[int, int]) -> list[_Query]:
+    def _start(self, place: LogPlace, window: tuple[int, int]) -> list[_Query]:
         """The query, or none when AWS is too busy to take it now."""
-        client = self._client(profile)
+        client = self._client(place)
         try:
             answer = client.start_query(
                 logGroupName=self._run.aws.log_group,
@@ -146,11 +146,11 @@ class Asked:
             plain = query_string(self._run, parse=False)
             if _code(error) == "MalformedQueryException" and self.query != plain:
                 self.query = plain  # no documentation says which regular expressions CloudWatch takes
-                return self._start(profile, window)
-            self._transient(error, profile)
+                return self._start(place, window)
+            self._transient(error, place)
             return []
         self.queries += 1
-        return [_Query(profile, client, answer["queryId"], window)]
+        return [_Query(place, client, answer["queryId"], window)]
 
     def _look(self, query: _Query) -> tuple[str, list[list[dict[str, str]]]]:
         """The query's status, "" when AWS is too busy to say, and all its rows when it is complete."""
@@ -166,37 +166,37 @@ class Asked:
                     return "Complete", rows
                 more = {"nextToken": answer["nextToken"]}
         except (aws.BotoCoreError, aws.ClientError) as error:
-            self._transient(error, query.profile)
+            self._transient(error, query.place)
             return "", []
 
-    def _client(self, profile: str) -> Any:
-        if profile not in self._clients:
+    def _client(self, place: LogPlace) -> Any:
+        if place not in self._clients:
             try:
-                session = boto3.Session(profile_name=profile, region_name=self._run.aws.region)
+                session = boto3.Session(profile_name=place.profile, region_name=place.region)
                 # Standard mode backs off, with jitter, on throttling and on LimitExceededException.
                 client = session.client("logs", config=Config(retries={"mode": "standard", "total_max_attempts": 6}))
             except (aws.BotoCoreError, aws.ClientError) as error:
-                _refuse(error, self._run, profile)
+                _refuse(error, self._run, place)
             host = urlsplit(client.meta.endpoint_url).hostname or ""
             if self._run.evidence == "embedded" and host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
                 raise FetchError(embedded_ended(self._run))  # its records are not there, and asking costs money
-            self._clients[profile] = client
-        return self._clients[profile]
+            self._clients[place] = client
+        return self._clients[place]
 
-    def _transient(self, error: Exception, profile: str) -> None:
+    def _transient(self, error: Exception, place: LogPlace) -> None:
         """Notes an error that may pass, and raises FetchError for one that will not."""
         if isinstance(error, aws.ClientError):
             code = _code(error)
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _BUSY or status >= 500:
-                self.trouble = f"CloudWatch Logs is too busy for profile {profile}: {code}."
+                self.trouble = f"CloudWatch Logs is too busy for profile {place.profile}: {code}."
                 return
             if code == "ResourceNotFoundException":
-                raise FetchError(explain(error, self._run, profile, _log_groups(self._client(profile)))) from None
+                raise FetchError(explain(error, self._run, place, _log_groups(self._client(place)))) from None
         elif isinstance(error, (aws.ReadTimeoutError, aws.ConnectionClosedError)):
             self.trouble = f"CloudWatch Logs broke the connection: {error}."
             return
-        _refuse(error, self._run, profile)
+        _refuse(error, self._run, place)
 
 
 def _code(error: Exception) -> str:
@@ -210,8 +210,8 @@ def _log_groups(client: Any) -> list[str]:
     return []
 
 
-def _refuse(error: Exception, run: Run, profile: str) -> NoReturn:
-    raise FetchError(explain(error, run, profile)) from None
+def _refuse(error: Exception, run: Run, place: LogPlace) -> NoReturn:
+    raise FetchError(explain(error, run, place)) from None
 
 
 def _stop(query: _Query) -> None:

@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 START_DEADLINE_S = 120.0
 CHAT_LOGGED = b'"POST /v1/chat/completions '  # as uvicorn's access log writes it
 WARM_UPS_AT_ONCE = 4
+KEEP_ALIVE_S = 120  # longer than users pause: LiteLLM's own 5 s would meet requests on connections that it closes
 TOO_MANY_REQUESTS = 429
 
 
@@ -83,6 +84,7 @@ def start(settings: Settings, directory: Path, log: Path) -> Child:
     command = [
         sys.executable, "-m", "gateway.litellm.launcher", "--config", str(rendered),
         "--host", HOST, "--port", str(settings.port), "--telemetry", "False",
+        "--keepalive_timeout", str(KEEP_ALIVE_S),
     ]  # fmt: skip
     return Child("LiteLLM", command, environment, log, directory)
 

@@ -112,8 +112,8 @@ def _deployments(stack: Stack) -> Iterator[RunDeployment]:
             id=deployment,
             group=entry.model_name,
             model_id=entry.bedrock_model_id,
-            profile=entry.profile or (config.profile if entry.is_bedrock else None),
-            account_id=_account(entry, config, stack.accounts),
+            profile=(profile := stack.profile_of(deployment)),
+            account_id=_account(entry, profile, stack.accounts),
             rpm=entry.quota_rpm,
             tpm=entry.quota_tpm,
             usd_per_input_token=price_in,
@@ -126,13 +126,11 @@ def _deployments(stack: Stack) -> Iterator[RunDeployment]:
         )
 
 
-def _account(entry: ModelEntry, config: Config, accounts: Mapping[str, str]) -> str | None:
+def _account(entry: ModelEntry, profile: str | None, accounts: Mapping[str, str]) -> str | None:
     """Where a deployment is invoked: in the account of its role, else of its profile. None: nobody knows."""
     if not entry.is_bedrock:
         return None
-    if entry.role is None:
-        return accounts.get(entry.profile or config.profile)
-    return account_of_arn(entry.role)
+    return accounts.get(profile or "") if entry.role is None else account_of_arn(entry.role)
 
 
 def _claims(patterns: Patterns, consumers: Mapping[str, PlannedConsumer]) -> Iterator[RunClaim]:
