@@ -38,12 +38,12 @@ class Claim(Strict):
             kind.model_validate(self.parameters)
         except ValidationError as error:
             fault = error.errors()[0]
-            name = str(fault["loc"][0])
+            keys = fault["loc"] or ("claim",)
             if fault["type"] == "missing":
-                raise At((name,), f"{self.claim} needs {name}. Add it.") from None
+                raise At(("claim",), f"{self.claim} needs {keys[0]}. Add it.") from None
             if fault["type"] == "extra_forbidden":
-                problem = f"is not a known key{nearest(name, [*_OWN, *kind.model_fields])}"
+                problem = f"is not a known key{nearest(str(keys[0]), [*_OWN, *kind.model_fields])}"
             else:
                 problem = f"{fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
-            raise At((*fault["loc"],), problem) from None
+            raise At(keys, problem) from None
         return self
