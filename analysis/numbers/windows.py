@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +31,6 @@ from analysis.numbers.window_search import (
 from analysis.rows import Rows
 
 MODELLED = "simple-shuffle"  # the strategy that asks any deployment which is not full, and nothing more
-
-
-class NoQuota(StrEnum):
-    """Why a model group has no quota windows."""
-
-    NO_RPM = "no_rpm"  # a deployment without one, so that the group is never full
-    NOT_ENFORCED = "not_enforced"  # nothing makes an rpm a limit
 
 
 @dataclass(frozen=True)
@@ -83,17 +75,6 @@ def _places(run: Run, group: str) -> list[_Place]:
         for each in deployments
         if each.rpm is not None and each.limited and (never_full is None or _turn(each) < never_full)
     ]
-
-
-def missing_quota(run: Run, group: str) -> tuple[NoQuota, tuple[str, ...]] | None:
-    """Why a group has no windows, and which of its deployments are the reason; None: it has."""
-    if _places(run, group):
-        return None
-    deployments = run.deployments_of(group)
-    loose = tuple(each.id for each in deployments if each.rpm is not None and not each.limited)
-    if loose and all(each.rpm is not None for each in deployments):
-        return NoQuota.NOT_ENFORCED, loose
-    return NoQuota.NO_RPM, tuple(each.id for each in deployments if each.rpm is None)
 
 
 def deployment_windows(run: Run, rows: Rows, group: str) -> Windows | None:
