@@ -32,11 +32,16 @@ def config(tmp_path: Path, **sections: Any) -> Config:
     return load_config(path, environment={})
 
 
-def patterns(**consumers: dict[str, Any]) -> Patterns:
+def written(**consumers: dict[str, Any]) -> dict[str, Any]:
+    """A patterns file with one pattern."""
     common = {"users": 1, "traffic": {"demo": {"kind": "burst", "requests": 1}}}
     content = {name: common | consumer for name, consumer in consumers.items()}
     pattern = {"title": "P", "consumers": content, "claims": [{"claim": "all_answered"}]}
-    return Patterns.model_validate({"patterns": {"p": pattern}})
+    return {"patterns": {"p": pattern}}
+
+
+def patterns(**consumers: dict[str, Any]) -> Patterns:
+    return Patterns.model_validate(written(**consumers))
 
 
 def resolved(tmp_path: Path, consumer: dict[str, Any], **sections: Any) -> ResolvedConsumer:
@@ -97,7 +102,7 @@ def test_a_patterns_file_fits_where_all_of_its_model_groups_exist(tmp_path: Path
     """By their own names, or by an alias: a wildcard takes any name, and fits nothing in particular."""
     path = tmp_path / "patterns.yaml"
     for model, fits in (("chat", True), ("talk", True), ("bedrock/x", False), ("elsewhere", False)):
-        path.write_text(yaml.safe_dump(patterns(one={"model": model}).model_dump(exclude_none=True)))
+        path.write_text(yaml.safe_dump(written(one={"model": model})))
         assert fit(path, config(tmp_path)) is fits
-    path.write_text(yaml.safe_dump(patterns(one={"route": "direct"}).model_dump(exclude_none=True)))
+    path.write_text(yaml.safe_dump(written(one={"route": "direct"})))
     assert fit(path, config(tmp_path))

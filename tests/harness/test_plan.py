@@ -5,9 +5,11 @@ import json
 
 import msgpack
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError
 from gateway.litellm.config import load_config
 from harness.run.plan import Plan, PlannedConsumer, planned
@@ -23,7 +25,7 @@ KEYS = {"LITELLM_MASTER_KEY": "sk-master", "CONSUMER_A_KEY": "sk-a", "CONSUMER_B
 
 def changed(consumer, **settings):
     """The shipped patterns with one consumer different."""
-    content = PATTERNS.model_dump()
+    content = yaml.safe_load((CONFIG_DIR / "patterns.yaml").read_text())
     for pattern in content["patterns"].values():
         if consumer in pattern["consumers"]:
             pattern["consumers"][consumer] |= settings
