@@ -21,8 +21,7 @@ from analysis.folder.errors import RunFolderError
 from analysis.folder.reading import FetchLog
 from analysis.folder.verdicts_file import write_verdicts
 from analysis.model import Answer, Verdict, worst
-from analysis.outputs import claims_table, terminal
-from analysis.outputs.html import page
+from analysis.outputs import claims_table, registry, terminal
 from analysis.wording import location
 from common.console import SteadyConsole
 from common.lifeline import end_with_parent
@@ -66,9 +65,10 @@ def judge(run: Path) -> None:
 @main.command()
 @_RUN
 def report(run: Path) -> None:
-    """Write the report, one self-contained HTML page."""
+    """Write the report, one self-contained HTML page, and what other outputs there are."""
     findings, answers = _judge(run)
-    SteadyConsole().print(location(page.write(findings, answers)), highlight=False, markup=False, soft_wrap=True)
+    for written in registry.write_all(findings, answers).values():
+        SteadyConsole().print(location(written), highlight=False, markup=False, soft_wrap=True)
     sys.exit(_exit_code(answers))
 
 
@@ -84,8 +84,8 @@ def everything(run: Path) -> None:
     _say(console, "judging")
     findings, answers = _judge(run)
     _say(console, "writing the report")
-    written = page.write(findings, answers)
-    terminal.show(console, findings, answers, written)
+    written = registry.write_all(findings, answers)
+    terminal.show(console, findings, answers, written["html"])
     sys.exit(_exit_code(answers))
 
 

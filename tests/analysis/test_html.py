@@ -18,6 +18,7 @@ from analysis.folder import reading
 from analysis.folder.errors import RunFolderError
 from analysis.folder.reading import RunFolder
 from analysis.model import LOCUST_REPORT_HTML, Answer, Invocation, Record, Run, Verdict
+from analysis.outputs import registry
 from analysis.outputs.html import page as html_page
 from tests.analysis import histories, synthetic
 from tests.analysis.histories import ONE, TWO, claim, consumer, deployment, invocation, record, verdict
@@ -401,11 +402,11 @@ def test_the_page_stays_small_however_many_requests_there_were(tmp_path: Path) -
 
 def test_the_report_is_written_into_the_run_folder_or_a_clear_error_raised(tmp_path: Path) -> None:
     folder = folder_of(synthetic.demo(), tmp_path)
-    path = html_page.write(Findings(folder), [])
+    path = registry.write("html", Findings(folder), [])
     assert path == tmp_path / "report.html"
     assert "Nothing was judged" in path.read_text(encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"gone.report\.html: cannot be written"):
-        html_page.write(Findings(replace(folder, path=tmp_path / "gone")), [])
+        registry.write("html", Findings(replace(folder, path=tmp_path / "gone")), [])
 
 
 def test_the_page_is_as_it_was_last_approved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

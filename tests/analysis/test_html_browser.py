@@ -19,7 +19,7 @@ from selenium.webdriver.common.by import By
 
 from analysis import verdicts
 from analysis.model import Answer, Verdict
-from analysis.outputs.html import page as html_page
+from analysis.outputs import registry
 from tests.analysis import synthetic
 from tests.analysis.histories import findings, verdict
 from tests.analysis.synthetic import Synthetic
@@ -70,7 +70,7 @@ def shown(
 
 def written(run: Synthetic, folder: Path, given: list[Verdict] | None = None) -> Path:
     found = findings(synthetic.write(run, folder))
-    return html_page.write(found, verdicts.judge(found) if given is None else given)
+    return registry.write("html", found, verdicts.judge(found) if given is None else given)
 
 
 def style(browser: webdriver.Chrome, selector: str, name: str) -> str:

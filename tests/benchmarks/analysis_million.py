@@ -38,9 +38,9 @@ def judge(folder: Path) -> None:
 
 
 def judge_and_report(folder: Path) -> None:
-    from analysis.outputs.html import page as html_page
+    from analysis.outputs import registry
 
-    page = html_page.write(*_judge(folder))
+    page = registry.write("html", *_judge(folder))
     print(f"  report {page.stat().st_size / 1024**2:.2f} MB")
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import jinja2
 
 from analysis.findings import Findings
-from analysis.folder import writing
-from analysis.model import LOCUST_REPORT_HTML, REPORT_HTML, Answer, Run, Verdict, worst
+from analysis.model import LOCUST_REPORT_HTML, Answer, Run, Verdict, worst
 from analysis.outputs.charts.timeline import legend, timeline
 from analysis.outputs.html.run_tables import (
     attempts_table,
@@ -37,13 +36,6 @@ _PAGE = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-def write(findings: Findings, verdicts: Sequence[Verdict]) -> Path:
-    """report.html in the run folder. Raises RunFolderError when it cannot write."""
-    path = findings.path / REPORT_HTML
-    writing.write_text(path, render(findings, verdicts))
-    return path
 
 
 def render(findings: Findings, verdicts: Sequence[Verdict]) -> str:
