@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ def _explain(root: yaml.Node, model: type[BaseModel], error: ValidationError) ->
         case "extra_forbidden":
             known = _known_keys(model, fault["loc"][:-1])
             return f"{where}: is not a known key{nearest(str(keys[-1]), known)}"
+        case "missing" if len(written) == len(keys):  # it stands there, and holds nothing
+            return f"{where}: holds nothing. Add what belongs there."
         case "missing":
             return f"{file}: {dotted([*written, keys[-1]])}: is missing. Add it."
         case "value_error":
@@ -190,6 +193,12 @@ _PROBLEMS = {
 
 def dotted(keys: list[str | int]) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def keys_of(written: str) -> list[str | int]:
+    """The keys that `dotted` wrote, where none of them holds a dot or a bracket."""
+    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", written)
+    return [int(position) if position else name for position, name in found]
 
 
 def locate(root: yaml.Node, keys: Sequence[str | int]) -> tuple[yaml.Mark, list[str | int]]:

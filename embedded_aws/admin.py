@@ -11,7 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.faults import AnyFault
-from embedded_aws.needs import Inhabitants, Needs
+from embedded_aws.needs import Impossible, Inhabitants, Needs
 from embedded_aws.pacing import Lateness
 from embedded_aws.wire import Request, Response
 from embedded_aws.world import World
@@ -63,14 +63,14 @@ class Admin:
     def _furnish(self, request: Request) -> Response:
         try:
             needs = Needs.model_validate(orjson.loads(request.body))
-            self._inhabitants.furnish(needs)
+            unanswered = self._inhabitants.furnish(needs)
         except orjson.JSONDecodeError as error:
             return _problem(400, f"the body is not valid JSON: {error}")
         except ValidationError as error:
             return _problem(400, "; ".join(_explain(fault) for fault in error.errors()))
-        except ValueError as error:
-            return _problem(400, str(error))
-        return _json(self._who())
+        except Impossible as error:
+            return _json({"error": str(error), "about": error.about}, 400)
+        return _json({**self._who(), "unanswered": unanswered})
 
     def _add_fault(self, request: Request) -> Response:
         """Starts at once, or `start_s` after this call."""

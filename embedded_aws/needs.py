@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from common import inference_profiles, least_privilege
 from common.fields import Strict
@@ -21,16 +21,14 @@ from embedded_aws.auth import identities
 from embedded_aws.auth.credentials import Credentials
 from embedded_aws.auth.iam import Policy
 from embedded_aws.logs.service import Logs
-from embedded_aws.models import catalogue
+from embedded_aws.models import catalogue, own
 from embedded_aws.settings import Account, AccountId, Embedded
 from embedded_aws.sts import Role, Sts
 from embedded_aws.world import World
 
 _ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/([!-~]+/)?[\w+=,.@-]{1,64}")
-_APPLICATION_PROFILE = re.compile(r"arn:aws:bedrock:([a-z0-9-]+):(\d{12}):application-inference-profile/[\w-]+")
-_FALLBACK_MODEL = (
-    "anthropic.claude-haiku-4-5-20251001-v1:0"  # for an application inference profile of which nothing is said
-)
+# What stands in AWS's configuration files between brackets and quotes, and is read back as it was.
+_PROFILE_NAME = re.compile(r"[^\s\[\]\"'\\#;]([^\n\r\t\v\f\[\]\"'\\]*[^\s\[\]\"'\\])?")
 
 
 class NeededProfile(Strict):
@@ -49,21 +47,25 @@ class Needs(Strict):
         default_factory=dict
     )  # id or ARN → what an ARN stands for, where that is said
 
-    @field_validator("regions")
-    @classmethod
-    def _known_regions(cls, names: list[str]) -> list[str]:
-        for name in names:
-            if name not in inference_profiles.COMMERCIAL_REGIONS:
-                raise ValueError(f"{name!r} is not a commercial AWS Region")
-        return names
-
-    @field_validator("roles")
-    @classmethod
-    def _whole_arns(cls, arns: list[str]) -> list[str]:
-        for arn in arns:
+    def check(self) -> None:
+        """Raises Impossible."""
+        for region in self.regions:
+            if region not in inference_profiles.COMMERCIAL_REGIONS:
+                raise Impossible(region, "is not a commercial AWS Region")
+        for arn in self.roles:
             if not _ROLE.fullmatch(arn):
-                raise ValueError(f"{arn!r} is not the ARN of a role, such as arn:aws:iam::111111111111:role/gateway")
-        return arns
+                raise Impossible(arn, "is not the ARN of a role, such as arn:aws:iam::111111111111:role/gateway")
+        for profile in (*self.profiles, *filter(None, [self.default_profile])):
+            if not _PROFILE_NAME.fullmatch(profile):
+                raise Impossible(profile, "cannot be a profile's name in AWS's configuration files")
+
+
+class Impossible(ValueError):
+    """What cannot be: `about` is the profile, role, Region or model that is named."""
+
+    def __init__(self, about: str, problem: str) -> None:
+        super().__init__(f"{about!r} {problem}")
+        self.about = about
 
 
 class Inhabitants:
@@ -94,14 +96,16 @@ class Inhabitants:
         """The variables that make SDKs read the profiles."""
         return identities.profile_variables(self._directory)
 
-    def furnish(self, needs: Needs) -> None:
-        """Adds what is missing. Raises ValueError, and changes nothing, where that contradicts what is there."""
+    def furnish(self, needs: Needs) -> list[str]:
+        """Adds what is missing. Returns the models that are not answered for.
+
+        Raises Impossible, and changes nothing, for what cannot be or contradicts what is there.
+        """
+        needs.check()
         accounts = {name: self._account_of(name, needed.account) for name, needed in needs.profiles.items()}
         if needs.default_profile and needs.default_profile not in {*accounts, *self._people}:
             accounts[needs.default_profile] = self._account_of(needs.default_profile, None)
-        stands_for = {arn: _stands_for(arn, base) for arn, base in needs.models.items() if "application-inf" in arn}
-        for model in needs.models.keys() - stands_for.keys():
-            self._check_model(model)
+        own_models = [_own_model(arn, base) for arn, base in needs.models.items() if own.is_own(arn)]
         for name, account_id in accounts.items():
             if name not in self._people:
                 account = Account(id=account_id, profile=name)
@@ -111,9 +115,10 @@ class Inhabitants:
             account_id = arn.split(":")[4]
             self._world.add_account(Account(id=account_id, profile=f"account-{account_id}"))
             self._trusted[arn] = list(dict.fromkeys([*self._trusted.get(arn, []), *self._people]))
-        for arn, base in stands_for.items():
-            self._world.add_application_profile(arn, base)
-        self._models |= dict.fromkeys(needs.models)
+        for model in own_models:
+            self._world.add_own_model(model)
+        unanswered = [model for model in needs.models if not own.is_own(model) and not self._answers(model)]
+        self._models |= dict.fromkeys(model for model in needs.models if model not in unanswered)
         self._regions |= dict.fromkeys(needs.regions)
         self._log_groups |= dict.fromkeys(needs.log_groups)
         if needs.log_groups:
@@ -121,26 +126,25 @@ class Inhabitants:
             self._logs.add_log_groups(needs.log_groups)
         self._default = needs.default_profile or self._default
         self._settle()
+        return unanswered
 
     def _account_of(self, profile: str, wanted: str | None) -> str:
         """A profile's account: as embedded.yaml has it, as it is wanted, or one dealt by its name alone."""
         if (person := self._people.get(profile)) is not None:
-            own = person.credential.account_id
-            if wanted not in (None, own):
-                raise ValueError(
-                    f"the profile {profile!r} is in account {own}, and is used for an ARN of account {wanted}: "
-                    "give it that account in embedded.yaml, or use another profile"
+            account_id = person.credential.account_id
+            if wanted not in (None, account_id):
+                raise Impossible(
+                    profile,
+                    f"is the profile of account {account_id}, and is used for an ARN of account {wanted}: "
+                    "give it that account in embedded.yaml, or use another profile",
                 )
-            return own
+            return account_id
         return wanted or dealt_account(profile, set(self.accounts.values()).__contains__)
 
-    def _check_model(self, model: str) -> None:
+    def _answers(self, model: str) -> bool:
         bare = inference_profiles.bare_id(model)
         profile = inference_profiles.presume(bare)
-        if catalogue.find(profile.foundation_model_id if profile else bare, self._settings.models) is None:
-            raise ValueError(
-                f"{model!r} is like no model of Bedrock's. An entry under models: in embedded.yaml makes it one"
-            )
+        return catalogue.find(profile.foundation_model_id if profile else bare, self._settings.models) is not None
 
     def _settle(self) -> None:
         """Everybody's policies as they are now, the roles, and the files that SDKs read."""
@@ -183,8 +187,8 @@ class Inhabitants:
 
     def _any_model(self, account_id: str) -> dict[str, Any]:
         """A policy for every model from the Regions that are there, and for the log groups."""
-        own = [f"arn:aws:bedrock:{region}:{account_id}:" for region in self._regions]
-        profiles = [f"{prefix}{kind}/*" for prefix in own for kind in _OWN_MODELS]
+        prefixes = [f"arn:aws:bedrock:{region}:{account_id}:" for region in self._regions]
+        profiles = [f"{prefix}{kind}/*" for prefix in prefixes for kind in ("inference-profile", *own.KINDS)]
         models = [f"arn:aws:bedrock:{region}::foundation-model/*" for region in self._regions]
         groups = [
             f"arn:aws:logs:{region}:{account_id}:log-group:{name}{end}"
@@ -193,7 +197,7 @@ class Inhabitants:
             for end in ("", ":*")
         ]
         invoke = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
-        through = {"ArnLike": {"bedrock:InferenceProfileArn": [f"{prefix}inference-profile/*" for prefix in own]}}
+        through = {"ArnLike": {"bedrock:InferenceProfileArn": [f"{prefix}inference-profile/*" for prefix in prefixes]}}
         return {
             "Version": "2012-10-17",
             "Statement": [
@@ -205,7 +209,6 @@ class Inhabitants:
 
 
 _EVERY_MODEL = "arn:aws:bedrock:*::foundation-model/*"
-_OWN_MODELS = ("inference-profile", "application-inference-profile", "provisioned-model", "custom-model-deployment")
 
 
 def dealt_account(profile: str, taken: Callable[[str], bool]) -> str:
@@ -219,24 +222,11 @@ def dealt_account(profile: str, taken: Callable[[str], bool]) -> str:
         attempt += 1
 
 
-def _stands_for(arn: str, base: str | None) -> str:
-    """The model or profile behind an application inference profile. Raises ValueError for what is none."""
-    found = _APPLICATION_PROFILE.fullmatch(arn)
-    if found is None:
-        raise ValueError(f"{arn!r} is not the ARN of an application inference profile")
-    name = (base or "").rpartition("/")[2]
-    if name and (inference_profiles.presume(name) or catalogue.find(name, {})):
-        return _callable_from(found[1], name)
-    return _callable_from(found[1], _FALLBACK_MODEL)
-
-
-def _callable_from(region: str, model: str) -> str:
-    """The model itself where it is a profile or served on demand, else a profile of it that the Region may call."""
-    known = catalogue.find(model, {})
-    if known is None or known.on_demand_in(region):
-        return model
-    geographies = [inference_profiles.presume(f"{prefix}{model}") for prefix in inference_profiles.GEOGRAPHIES]
-    return next(profile.id for profile in geographies if profile and region in profile.destinations)
+def _own_model(arn: str, base: str | None) -> own.OwnModel:
+    try:
+        return own.presume(arn, base)
+    except ValueError as error:
+        raise Impossible(arn, str(error).removeprefix(f"{arn!r} ")) from None
 
 
 def _trust(principals: list[str]) -> Mapping[str, Any]:

@@ -18,13 +18,13 @@ from embedded_aws.bedrock.bodies import invalid
 from embedded_aws.faults import Call, ConnectionIsReset, Fault, FaultBoard, Pace, StreamBreak, modelled
 from embedded_aws.models import catalogue
 from embedded_aws.models.catalogue import KnownModel
+from embedded_aws.models.own import OwnModel, is_own
 from embedded_aws.quotas import MINUTE_S, WINDOWS, Limits, Meter, QuotaExceeded, Reservation, Window
 from embedded_aws.settings import Account, Embedded, Latency, Length, Provider, check_fault
 from embedded_aws.wire import AwsError, Caller
 
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
 
-_APPLICATION_PROFILE = ":application-inference-profile/"
 
 _QUOTA_TEXTS = {
     "rpm": "Too many requests, please wait before trying again.",
@@ -59,7 +59,7 @@ class Target:
     model: KnownModel
     destinations: tuple[str, ...]
     is_profile: bool
-    application: bool = False  # an application inference profile, which is known by its ARN only
+    own: bool = False  # a model of the account's own, which is known by its ARN only
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class World:
         self.faults = FaultBoard(settings.faults, clock(), Random(f"{settings.seed}/faults"))
         self._journal = journal
         self._accounts: dict[str, Account] = {account.id: account for account in settings.all_accounts()}
-        self._application_profiles: dict[str, str] = {}  # ARN → the model or profile that it stands for
+        self._own_models: dict[str, OwnModel] = {}  # by ARN
         self.log_group = settings.invocation_logging.log_group
         self._paces: dict[tuple[str, str], Random] = {}  # of other providers' models
         self._counters: dict[tuple[str, str, str], _Counter] = {}
@@ -122,8 +122,8 @@ class World:
 
     def _target(self, account_id: str, region: str, identifier: str) -> Target:
         """Raises AwsError for what is no model, or cannot be called from that Region."""
-        if _APPLICATION_PROFILE in identifier:
-            return self._application_target(account_id, region, identifier)
+        if is_own(identifier):
+            return self._own_target(account_id, region, identifier)
         bare = inference_profiles.bare_id(identifier)
         profile = inference_profiles.presume(bare)
         model_id = profile.foundation_model_id if profile else bare
@@ -142,12 +142,19 @@ class World:
         destinations = profile.destinations[region] if profile else (region,)
         return Target(bare, arn, model_id, model, destinations, profile is not None)
 
-    def _application_target(self, account_id: str, region: str, arn: str) -> Target:
-        """An application inference profile is metered as what it stands for, and logged under its own ARN."""
-        stands_for = self._application_profiles.get(arn)
-        if stands_for is None or not arn.startswith(f"arn:aws:bedrock:{region}:{account_id}:"):
+    def _own_target(self, account_id: str, region: str, arn: str) -> Target:
+        """A model of the account's own, logged under its own ARN.
+
+        An application inference profile is metered as what it stands for, and served where that is; any other by
+        itself, and here.
+        """
+        own = self._own_models.get(arn)
+        if own is None or not arn.startswith(f"arn:aws:bedrock:{region}:{account_id}:"):
             raise modelled("ValidationException")
-        return replace(self._target(account_id, region, stands_for), arn=arn, is_profile=True, application=True)
+        target = self._target(account_id, region, own.stands_for)
+        if own.is_application_profile:
+            return replace(target, arn=arn, is_profile=True, own=True)
+        return replace(target, id=arn, arn=arn, destinations=(region,), is_profile=False, own=True)
 
     # --- what a configuration needs -----------------------------------------------------------------------------
 
@@ -155,9 +162,9 @@ class World:
         """An account that is there from now on."""
         self._accounts.setdefault(account.id, account)
 
-    def add_application_profile(self, arn: str, stands_for: str) -> None:
-        """An application inference profile that is there from now on."""
-        self._application_profiles[arn] = stands_for
+    def add_own_model(self, model: OwnModel) -> None:
+        """A model of an account's own that is there from now on."""
+        self._own_models[model.arn] = model
         self.target.cache_clear()
 
     def struck_by(self, call: Call, now: float) -> list[Fault]:
@@ -280,7 +287,7 @@ class World:
     def _record(self, attempt: Attempt, at: float) -> dict[str, Any]:
         target, caller = attempt.target, attempt.caller
         # Converse from an SDK is logged under the bare profile id, InvokeModel under the profile's ARN.
-        by_arn = target.application or (target.is_profile and attempt.operation.startswith("InvokeModel"))
+        by_arn = target.own or (target.is_profile and attempt.operation.startswith("InvokeModel"))
         return invocation_log.record(
             at=at,
             account_id=caller.account_id,

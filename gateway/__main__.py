@@ -60,6 +60,8 @@ def run(files: Files, patterns: Path | None, aws_option: str | None, logs: Path)
         click.echo(f"Error: {interrupted.text}", err=True)
         raise
     try:
+        for change in stack.changes:
+            click.echo(f"  {change.where}: {change.what}")
         click.echo(f"The gateway answers at {stack.url}; {_keys(stack)}.")
         click.echo("Locust uses it as it is. Ctrl-C ends it.")
         while not ended.wait(1):

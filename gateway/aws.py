@@ -7,7 +7,8 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,18 +94,40 @@ def use(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def furnish(port: int, wanted: Mapping[str, Any]) -> dict[str, str]:
-    """Has the embedded AWS hold what a configuration needs. Returns its environment. Raises ConfigError."""
+@dataclass(frozen=True)
+class Furnished:
+    """`environment` leads to the embedded AWS. It holds all that was needed but for `unanswered` models."""
+
+    environment: dict[str, str]
+    unanswered: tuple[str, ...]
+
+
+def furnish(port: int, wanted: Mapping[str, Any], where: Callable[[str], str | None]) -> Furnished:
+    """Has the embedded AWS hold what a configuration needs. `where` says where it names something.
+
+    Raises ConfigError for what cannot be.
+    """
     request = urllib.request.Request(f"http://{HOST}:{port}/_embedded/needs", data=json.dumps(wanted).encode())
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            environment: dict[str, str] = json.load(answer)["environment"]
-            return environment
+            content = json.load(answer)
+            return Furnished(content["environment"], tuple(content.get("unanswered", ())))
     except urllib.error.HTTPError as error:
-        problem = json.loads(error.read() or b"{}").get("error", f"HTTP {error.code}")
+        content = _json_of(error.read())
+        problem = content.get("error", f"HTTP {error.code}")
+        if place := where(str(content.get("about"))):
+            raise ConfigError(f"{place}: {problem}") from None
         raise ConfigError(f"The embedded AWS cannot be what the configuration needs: {problem}") from None
     except NO_ANSWER as error:
         raise ConfigError(f"The embedded AWS did not take what the configuration needs: {error}") from None
+
+
+def _json_of(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def account_ids(profiles: Mapping[str, str], region: str) -> dict[str, str]:

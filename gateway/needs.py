@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.demand import Demand
 from gateway.litellm.config import Config
-from gateway.litellm.model_id import BEDROCK, account_of_arn, parse
+from gateway.litellm.model_id import BEDROCK, ModelName, account_of_arn, parse
 
 
 def needs(
@@ -32,7 +32,7 @@ def needs(
             continue
         model = str(params.get("model_id") or name.id)
         if not name.wildcard:
-            models[model] = info.get("base_model") or params.get("base_model") or models.get(model)
+            models[model] = _behind(model, params, info, name) or models.get(model)
         if region := params.get("aws_region_name") or name.region:
             regions[str(region)] = None
         role, profile = params.get("aws_role_name"), params.get("aws_profile_name")
@@ -51,3 +51,48 @@ def needs(
         "log_groups": [aws.bedrock_log_group_name],
         "models": models,
     }
+
+
+# What LiteLLM is told that a model looks like inside, where only its ARN is known → one that does.
+# Source: LiteLLM 1.106.2, `llms/bedrock/chat/invoke_transformations`.
+_LOOKS_LIKE = {
+    **dict.fromkeys(("llama", "deepseek_r1", "qwen2", "qwen3"), "meta.llama3-1-70b-instruct-v1:0"),
+    "nova": "amazon.nova-pro-v1:0",
+    "nova-2": "amazon.nova-2-lite-v1:0",
+    "moonshot": "moonshot.kimi-k2-thinking",
+    "openai": "openai.gpt-oss-120b-1:0",
+}
+
+
+def _behind(model: str, params: Mapping[str, Any], info: Mapping[str, Any], name: ModelName) -> str | None:
+    """The model behind an ARN, where the file says it: outright, beside `model_id`, or by what it looks like."""
+    said = info.get("base_model") or params.get("base_model")
+    if not said and name.id != model:
+        said = name.id
+    return str(said) if said else _LOOKS_LIKE.get(name.looks_like or name.route)
+
+
+def named_at(config: Config, name: str) -> str | None:
+    """`FILE:LINE: KEYS` of the first deployment that names a model, Region, role or profile; None where none does."""
+    for position, entry in enumerate(config.model_list):
+        params = entry.litellm_params
+        for key, value in (
+            ("model_id", params.model_id),
+            ("model", entry.name.id),
+            ("aws_region_name", entry.region),
+            ("aws_role_name", entry.role),
+            ("aws_profile_name", entry.profile),
+        ):
+            if value == name and entry.is_bedrock:
+                written = key if getattr(params, key) is not None else "model"  # a Region may stand in the name
+                return config.document.where(["model_list", position, "litellm_params", written])
+    for keys in (
+        ("aws", "profile_name"),
+        ("aws", "secondary_profile_name"),
+        ("aws", "region_name"),
+        ("cris", "model_id"),
+    ):
+        section = getattr(config, keys[0])
+        if section is not None and getattr(section, keys[1]) == name:
+            return config.document.where(keys)
+    return None

@@ -15,17 +15,17 @@ from common.interruption import uninterrupted
 from common.loopback import bypass_proxies, listening
 from common.places import CONFIG_DIR
 from common.process import Child, ChildError
-from common.yaml_file import ConfigError
+from common.yaml_file import ConfigError, keys_of
 from gateway import aws, keys
 from gateway.demand import Demand
 from gateway.keys import MASTER_KEY
 from gateway.litellm import environment, rendering
 from gateway.litellm import process as proxy
 from gateway.litellm.config import Config, load_config
-from gateway.litellm.containment import contain
+from gateway.litellm.containment import Refused, contain
 from gateway.litellm.containment.change import Change
 from gateway.litellm.environment import PREFIX
-from gateway.needs import needs
+from gateway.needs import named_at, needs
 
 Say = Callable[[str], None]
 
@@ -128,11 +128,20 @@ class Stack:
                     raise ConfigError(problem) from None
                 raise
         base_url, variables = f"http://{aws.HOST}:{port}", environment.variables(self.config.raw, os.environ)
-        contained = contain(self._file, base_url, self.config.profile, self.config.region, variables)
+        try:
+            contained = contain(self._file, base_url, self.config.profile, self.config.region, variables)
+        except Refused as refused:
+            document = self.config.document
+            lines = (f"{document.where(keys_of(where))}: {problem}" for where, problem in refused.refusals)
+            raise ConfigError("\n".join(lines)) from None
         self._file, self._environment, self.changes = contained.file, contained.environment, contained.changes
         self._profiles = contained.profiles
         wanted = needs(self.config, self._file["model_list"], contained.profiles, demand)
-        aws.use(aws.furnish(port, wanted))
+        furnished = aws.furnish(port, wanted, partial(named_at, self.config))
+        for model in furnished.unanswered:
+            where = named_at(self.config, model) or "The configuration"
+            say(f"Warning: {where}: the embedded AWS has no model {model!r}: it answers chats and embeddings only")
+        aws.use(furnished.environment)
 
     def _start_gateway(self, logs: Path, say: Say, demand: Demand, url: str | None) -> None:
         own, self.url = self.url, (url or self.url).rstrip("/")
@@ -152,7 +161,7 @@ class Stack:
         if self.changes:
             say(
                 f"So that nothing leaves the machine, {_count(len(self.changes), 'setting')} of {self.files.config} "
-                f"{'is' if len(self.changes) == 1 else 'are'} changed; the report lists what"
+                f"{'is' if len(self.changes) == 1 else 'are'} changed"
             )
         say(f"Starting the gateway (LiteLLM), its log is {log}")
         with uninterrupted():

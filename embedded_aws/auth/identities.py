@@ -56,7 +56,8 @@ def write_profiles(directory: Path, people: Mapping[str, Identity], region: str,
     for name, identity in [*people.items(), *([("default", people[default])] if default else [])]:
         if name == "default" and default is None and name in people:
             continue
-        config.append(f"[{'default' if name == 'default' else f'profile {name}'}]\nregion = {region}\n\n")
+        quoted = f'"{name}"' if " " in name else name  # SDKs split the heading into words, as a shell does
+        config.append(f"[{'default' if name == 'default' else f'profile {quoted}'}]\nregion = {region}\n\n")
         credentials.append(
             f"[{name}]\naws_access_key_id = {identity.credential.access_key_id}\n"
             f"aws_secret_access_key = {identity.credential.secret_access_key}\n\n"

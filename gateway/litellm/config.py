@@ -190,8 +190,9 @@ def load_config(
     document = includes.read(path or CONFIG_DIR / "config.yaml")
     _check_model_list(document)
     resolver = Resolver(document, environment)
-    ours = {name: resolver.section(section, None, name) for name, section in sections.written(document, beside).items()}
-    content = {**document.content, **ours, "model_list": _entries(document, resolver)}
+    others = {name: content for name, content in document.content.items() if name not in sections.OURS}
+    ours = sections.written(document, beside, environment)
+    content = {**others, **ours, "model_list": _entries(document, resolver)}
     file = validate(document, _File, content)
     aws, region_said = _inferred(file, environment)
     return Config(

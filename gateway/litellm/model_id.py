@@ -34,6 +34,7 @@ class ModelName:
     id: str
     region: str | None = None
     route: str = ""
+    looks_like: str = ""  # what its inside looks like, where only its ARN is known
 
     @property
     def wildcard(self) -> bool:
@@ -59,17 +60,19 @@ def parse(model: str, provider: str | None = None) -> ModelName:
 
 
 def _bedrock(name: str) -> ModelName:
-    route, region = "", None
+    route, region, looks_like = "", None, ""
     while not name.startswith("arn:"):
         first, slash, rest = name.partition("/")
         if slash and not route and first in _ROUTES:
             route = first
         elif slash and region is None and _REGION.fullmatch(first):
             region = first
-        elif not slash or first not in _SPECIFICATIONS:
+        elif slash and first in _SPECIFICATIONS:
+            looks_like = first
+        else:
             break
         name = rest
-    return ModelName(BEDROCK, name, region or region_of_arn(name), route)
+    return ModelName(BEDROCK, name, region or region_of_arn(name), route, looks_like)
 
 
 def region_of_arn(name: str) -> str | None:

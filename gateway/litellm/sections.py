@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.fields import Positive, Strict
-from common.yaml_file import ConfigError, Document, read
+from common.yaml_file import ConfigError, Document, read, validate
+from gateway.litellm.environment import Resolver
 
 OURS = ("aws", "litellm", "cris", "fetch")
 LOG_GROUP = "/aws/bedrock/modelinvocations"
@@ -56,20 +57,20 @@ class Sections(BaseModel):
     fetch: FetchSettings = FetchSettings()
 
 
-def written(document: Document, beside: Path | None) -> dict[str, Any]:
+def written(document: Document, beside: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
     """Our sections as LiteLLM's file and the patterns file give them together. Raises ConfigError.
 
     A key that stands in both and differs has no meaning that anybody could guess.
     """
-    found = {name: document.content[name] for name in OURS if name in document.content}
+    found = _ours(document, environment)
     if beside is None:
         return found
     other = read(beside)
-    for name in OURS:
-        if name not in other.content:
-            continue
-        ours, theirs = found.get(name), other.content[name]
-        if not isinstance(ours, Mapping) or not isinstance(theirs, Mapping):
+    more = _ours(other, environment)
+    validate(other, Sections, more)  # here, where an error names the file that it is in
+    for name, theirs in more.items():
+        ours = found.get(name)
+        if not isinstance(ours, Mapping):
             found.setdefault(name, theirs)
             continue
         for key, value in theirs.items():
@@ -80,3 +81,9 @@ def written(document: Document, beside: Path | None) -> dict[str, Any]:
                 )
         found[name] = {**theirs, **ours}
     return found
+
+
+def _ours(document: Document, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Those of a file, with variables resolved. One that holds nothing, its keys commented out, is not there."""
+    resolver, content = Resolver(document, environment), document.content
+    return {name: resolver.section(content[name], None, name) for name in OURS if content.get(name) is not None}

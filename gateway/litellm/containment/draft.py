@@ -35,7 +35,7 @@ class Draft:
     variables: dict[str, str] = field(repr=False)
     environment: dict[str, str | None] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)  # under which key stands what cannot be, and why
     profiles: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
 

@@ -39,7 +39,7 @@ def lead_to_the_embedded_side(draft: Draft) -> None:
             params |= {"api_base": f"{draft.base_url}/{FOLDER}/{path}", "api_key": HARMLESS_KEY}
             draft.report(where, f"{name.provider} is answered on this machine, beside the embedded AWS")
         else:
-            draft.refusals.append(_refusal(where, str(params.get("model")), name.provider))
+            draft.refusals.append((f"{where}.model", _refusal(str(params.get("model")), name.provider)))
     _strip_shared(draft)
     for variable, path in provider_table.VARIABLES.items():
         draft.environment[variable] = f"{draft.base_url}/{FOLDER}/{path}"
@@ -78,12 +78,12 @@ def _path(provider: str, model: str) -> str | None:
     return provider_table.PATHS.get(provider)
 
 
-def _refusal(where: str, model: str, provider: str) -> str:
+def _refusal(model: str, provider: str) -> str:
     whose = f"the provider {provider!r}" if provider else "a provider that its name does not say"
     if provider in provider_table.PATHS:
         whose = f"{provider}'s Responses API"
     advice = "" if provider else " Write the provider before it, as in openai/NAME."
     return (
-        f"{where}.model: {model!r} is of {whose}, which nothing on the embedded side answers for.{advice} "
+        f"{model!r} is of {whose}, which nothing on the embedded side answers for.{advice} "
         "Leave this deployment out, or run against the real one with --aws live."
     )
