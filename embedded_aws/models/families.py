@@ -40,7 +40,7 @@ FAMILIES = (
     _family(r"amazon\.nova-(lite|micro|pro)-v1:0", "nova"),
     _family(r"amazon\.nova-[\w.:-]+", "nova", profile_only=r".*"),
     _family(r"amazon\.titan-(text|tg1)[\w.:-]*", "titan"),
-    _family(r"meta\.llama[\w.:-]+", "llama", profile_only=r"meta\.llama(3-[123]|4)-[\w.:-]+"),
+    _family(r"meta\.llama[\w.:-]+", "llama", profile_only=r"meta\.llama4-[\w.:-]+"),  # 3: on demand in some Regions
     _family(r"mistral\.[\w.:-]+", "mistral", profile_only=r"mistral\.pixtral-[\w.:-]+"),
     _family(r"cohere\.command[\w.:-]+", "cohere"),
     _family(r"openai\.gpt-[\w.:-]+", "openai", profile_only=r"openai\.gpt-\d[\w.:-]*"),
