@@ -603,7 +603,7 @@ def test_a_query_is_evaluated_in_a_thread_and_starting_it_does_not_wait(
     threaded: World, monkeypatch: pytest.MonkeyPatch
 ):
     go = threading.Event()
-    monkeypatch.setattr("embedded_aws.logs.service.evaluate", lambda *given: go.wait(60) and evaluate(*given))
+    monkeypatch.setattr("embedded_aws.logs.execution.evaluate", lambda *given: go.wait(60) and evaluate(*given))
     client = threaded.client()
     endless = record(1, input={"inputBodyJson": {"prompt": "a" * 60 + "b"}})
     threaded.append(endless, record(2))

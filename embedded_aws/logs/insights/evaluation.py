@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
+from embedded_aws.logs.insights.aggregates import AGGREGATES
 from embedded_aws.logs.insights.functions import (
-    AGGREGATES,
     FUNCTIONS,
     OPERATORS,
     REGEX_TIMEOUT_S,

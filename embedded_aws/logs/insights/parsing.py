@@ -10,7 +10,8 @@ from lark import Lark, Token, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 from lark.visitors import Transformer_NonRecursive
 
-from embedded_aws.logs.insights.functions import AGGREGATES, FUNCTIONS, Period, number
+from embedded_aws.logs.insights.aggregates import AGGREGATES
+from embedded_aws.logs.insights.functions import FUNCTIONS, Period, number
 from embedded_aws.logs.insights.query import (
     LIMIT_MAX,
     Call,

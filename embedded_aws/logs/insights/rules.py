@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from embedded_aws.logs.insights.functions import AGGREGATES, FUNCTIONS, Period
+from embedded_aws.logs.insights.aggregates import AGGREGATES
+from embedded_aws.logs.insights.functions import FUNCTIONS, Period
 from embedded_aws.logs.insights.query import (
     Call,
     Command,
