@@ -17,9 +17,10 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import orjson
 
 from embedded_aws import shapes
+from embedded_aws.logs.blocks import LogGroup
 from embedded_aws.logs.execution import Execution, Input, LogsSettings
 from embedded_aws.logs.insights import MalformedQuery, parse
-from embedded_aws.logs.journal import Journal, LogGroup
+from embedded_aws.logs.journal import Journal
 from embedded_aws.wire import AwsError, Caller, Request, Response
 
 Authorize = Callable[[str, Sequence[str]], None]

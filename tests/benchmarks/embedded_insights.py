@@ -20,8 +20,9 @@ import click
 import orjson
 
 from embedded_aws.bedrock import invocation_log
+from embedded_aws.logs.blocks import LogGroup
 from embedded_aws.logs.insights import evaluate, parse
-from embedded_aws.logs.journal import Journal, LogGroup
+from embedded_aws.logs.journal import Journal
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")
 NOON = 1_795_348_800

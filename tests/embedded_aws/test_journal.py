@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedded_aws.logs.blocks import FIELDS_MAX, LogGroup, flatten
 from embedded_aws.logs.insights import Result, evaluate, parse
-from embedded_aws.logs.journal import BLOCK, FIELDS_MAX, Journal, LogGroup, flatten
+from embedded_aws.logs.journal import BLOCK, Journal
 
 GROUP = LogGroup("111111111111", "us-east-1", "/aws/bedrock/modelinvocations")
 TEN = 1_795_341_600  # 2026-11-22 10:00:00 UTC
