@@ -197,6 +197,8 @@ class RunConsumer(_Strict):
     quota_tpm: int | None
     users: int
     traffic: dict[str, Any]  # as configured: kind, rates, counts
+    region: str | None = None  # where the direct route asks; None: in the run's own Region
+    tagged: bool = True  # whether its requests carry the run's id into Bedrock's log
 
 
 class RunDeployment(_Strict):
@@ -315,10 +317,13 @@ class Run(_Strict):
     def log_places(self) -> list[LogPlace]:
         """Where its invocations may be logged: in the account and source Region of each call."""
         places = [LogPlace(profile, self.aws.region) for profile in self.aws.profiles]
+        places += [LogPlace(one.profile, one.region) for one in self.consumers if one.profile and one.region]
+        asked = [consumer.model for consumer in self.consumers if consumer.route == "gateway"]
+        reached = {group for model in asked for group in (self.group_of(model), *self.fallbacks_of(model))}
         places += [
             LogPlace(deployment.profile, deployment.region)
             for deployment in self.deployments
-            if deployment.region and deployment.profile in self.aws.profiles
+            if deployment.region and deployment.profile in self.aws.profiles and deployment.group in reached
         ]
         return list(dict.fromkeys(places))
 

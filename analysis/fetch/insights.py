@@ -6,9 +6,10 @@ Where AWS is comes from the environment alone (AWS_ENDPOINT_URL and the profile 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from botocore.config import Config
 
 from analysis.fetch.aws_errors import FetchError, embedded_ended, explain
 from analysis.model import Invocation, LogPlace, Run
-from analysis.numbers.accounts import bare
+from analysis.numbers.accounts import bare, groups_reached
 
 LIMIT = 100_000  # rows a query may return: StartQuery's own limit
 PAGE = 10_000  # rows a GetQueryResults may return
@@ -59,18 +60,34 @@ def query_string(run: Run, parse: bool = True) -> str:
     """
     asked = [consumer.model for consumer in run.consumers if consumer.route == "direct"]
     asked += [deployment.model_id for deployment in run.deployments if deployment.provider == "bedrock"]
-    ids = {bare(model) for model in asked}
-    models = "|".join(re.escape(model).replace("/", r"\/") for model in sorted(ids))
     tag = run.id.replace("\\", "\\\\").replace('"', '\\"')
     members = [f"coalesce({member}, {end})" if parse else member for _, member, end in _FIELDS]
+    wanted = " or ".join([f'requestMetadata.run = "{tag}" and {_model_is(asked)}', *_untagged(run)])
     commands = (
         "fields requestId, @timestamp, accountId, region, modelId, operation",
-        f'filter requestMetadata.run = "{tag}" and modelId like /({models})$/',
+        f"filter {wanted}",
         *(f"parse @message /{pattern}/" for pattern in _PARSED if parse),
         f"fields {', '.join(f'{member} as {name}' for member, (name, *_) in zip(members, _FIELDS, strict=True))}",
         "sort @timestamp asc",
     )
     return "\n| ".join(commands)
+
+
+def _model_is(models: Iterable[str]) -> str:
+    names = "|".join(re.escape(name).replace("/", r"\/") for name in sorted({bare(model) for model in models}))
+    return f"modelId like /({names})$/"
+
+
+def _untagged(run: Run) -> Iterator[str]:
+    """What finds the invocations of consumers whose requests could carry no tag: by model, from the run's start on.
+
+    Before it the gateway is warmed up. Others' untagged requests for these models are found too.
+    """
+    groups = {group for consumer in run.consumers if not consumer.tagged for group in groups_reached(run, consumer)}
+    models = [d.model_id for d in run.deployments if d.group in groups and d.provider == "bedrock"]
+    if models:
+        since = f"toMillis(@timestamp) >= {math.floor(run.started_at) * 1000}"
+        yield f"not ispresent(requestMetadata.run) and {_model_is(models)} and {since}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError, Document, validate
-from gateway.litellm import fallback_chains, includes, sections, warnings
+from gateway.litellm import fallback_chains, includes, request_metadata, sections, warnings
 from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
 from gateway.litellm.environment import Resolver
+from gateway.litellm.model_id import parse
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
 
 DEFAULT_REGION = "us-east-1"
@@ -106,6 +107,19 @@ class Config:
     def direct_fallbacks(self, kind: str = "") -> fallback_chains.Direct:
         """As written: group, or "*" → the groups that are asked next."""
         return fallback_chains.direct(self.router_settings, self.litellm_settings, kind)
+
+    def takes_request_metadata(self, name: str) -> bool:
+        """Whether every deployment that may answer for a name carries requestMetadata into Bedrock's log."""
+        group = self.group_of(name)
+        chains = (self.fallbacks(), *map(self.fallbacks_for, ("context_window", "content_policy")))
+        groups = {group, *(other for chain in chains for other in chain.get(group or "", ()))}
+        entries = [entry for one in groups for entry in self.groups.get(one or "", ())]
+        return bool(entries) and all(
+            request_metadata.takes(
+                parse(name, entry.litellm_params.custom_llm_provider) if entry.name.wildcard else entry.name
+            )
+            for entry in entries
+        )
 
     @property
     def profile(self) -> str:

@@ -21,6 +21,8 @@ from common.places import ROOT
 from common.process import Child
 from common.yaml_file import ConfigError
 from gateway.keys import ANY_KEY, GUARDED, KEYS_FILE, MASTER_KEY, KeyTable, write_key_table
+from gateway.litellm import request_metadata
+from gateway.litellm.deployments import ModelEntry
 from gateway.litellm.rendering import WARM_UP
 
 HOST = "127.0.0.1"
@@ -140,7 +142,7 @@ def _listed(url: str, key: str) -> list[dict[str, Any]]:
     raise ValueError("what it answers is no list")
 
 
-def warm_up(port: int, groups: Iterable[str], key: str, say: Callable[[str], None]) -> int:
+def warm_up(port: int, groups: Mapping[str, ModelEntry], key: str, say: Callable[[str], None]) -> int:
     """Sends a few requests for each AWS identity, so that lazy imports and credentials are not measured later.
 
     Returns how many. An identity that cannot be asked is reported, and only its own deployments cannot work; where none
@@ -149,8 +151,8 @@ def warm_up(port: int, groups: Iterable[str], key: str, say: Callable[[str], Non
     pool = ThreadPoolExecutor(WARM_UPS_AT_ONCE)
     sent, problems = 0, []
     try:
-        for group in groups:
-            ask = partial(_ask, port, group, key)
+        for group, entry in groups.items():
+            ask = partial(_ask, port, group, key, request_metadata.takes(entry.name))
             try:
                 ask()
                 sent += 1
@@ -168,13 +170,14 @@ def warm_up(port: int, groups: Iterable[str], key: str, say: Callable[[str], Non
     return sent
 
 
-def _ask(port: int, group: str, key: str) -> None:
-    body = {
+def _ask(port: int, group: str, key: str, tagged: bool) -> None:
+    body: dict[str, Any] = {
         "model": group,
         "messages": [{"role": "user", "content": "Hi!"}],
         "max_tokens": 1,
-        "requestMetadata": {"run": WARM_UP},
     }
+    if tagged:
+        body["requestMetadata"] = {"run": WARM_UP}
     request = urllib.request.Request(
         f"http://{HOST}:{port}/v1/chat/completions",
         data=json.dumps(body).encode(),

@@ -101,6 +101,8 @@ def _consumers(facts: Facts) -> Iterator[RunConsumer]:
             quota_tpm=consumer.quota_tpm,
             users=consumer.users,
             traffic=consumer.traffic,
+            region=consumer.region if consumer.route == "direct" else None,
+            tagged=consumer.tagged,
         )
 
 

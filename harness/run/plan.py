@@ -45,6 +45,7 @@ class PlannedConsumer:
     quota_rpm: int | None
     quota_tpm: int | None
     limited: bool  # whether the gateway counts a quota for what it asks: its key's, or a deployment's
+    tagged: bool  # whether its requests carry the run's id into Bedrock's log
     users: int
     stream: bool
     max_tokens: tuple[int, int]  # at least and at most, drawn for each request
@@ -150,6 +151,7 @@ def _planned(consumer: ResolvedConsumer, patterns: Patterns, traffic: str, keys:
         quota_rpm=written.quota_rpm,
         quota_tpm=written.quota_tpm,
         limited=consumer.limited,
+        tagged=consumer.tagged,
         users=written.users,
         stream=written.stream,
         max_tokens=bounds(prompt.max_tokens),

@@ -26,6 +26,7 @@ class ResolvedConsumer:
     profile: str | None  # the direct route's AWS profile
     region: str  # where the direct route asks
     limited: bool  # whether the gateway counts a quota for what it asks: its key's, or a deployment's
+    tagged: bool  # whether its requests carry the run's id into Bedrock's log; not all that may answer takes it
 
     @property
     def where(self) -> str:
@@ -50,6 +51,7 @@ def resolve(config: Config, pattern_name: str, pattern: Pattern, name: str) -> R
         profile=None,
         region=config.region,
         limited=bool(own or any(entry.quota_rpm or entry.quota_tpm for entry in entries)),
+        tagged=config.takes_request_metadata(consumer.model or ""),
     )
 
 
@@ -77,6 +79,7 @@ def _direct(config: Config, pattern: str, name: str, consumer: Consumer, entries
         profile=consumer.profile or (entry.profile if entry else None) or config.profile,
         region=(entry.region if entry else None) or config.region,
         limited=False,
+        tagged=True,
     )
 
 

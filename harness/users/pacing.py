@@ -46,13 +46,14 @@ class Sender:
         heapq.heappush(self._requeued, due_at)
 
     def body(self, messages: list[dict[str, Any]]) -> str:
-        """What is asked of the gateway. The run's id goes through it into Bedrock's invocation log."""
+        """What is asked of the gateway. The run's id goes through it into Bedrock's log, if all take it."""
         body: dict[str, Any] = {
             "model": self.consumer.asked_as,
             "messages": messages,
             "max_tokens": self.prompts.next_max_tokens(),
-            "requestMetadata": {"run": self.plan.run_id},
         }
+        if self.consumer.tagged:
+            body["requestMetadata"] = {"run": self.plan.run_id}
         if self.consumer.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return orjson.dumps(body).decode()

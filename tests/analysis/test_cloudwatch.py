@@ -83,12 +83,13 @@ class Asker:
     def ask(self, times: int = 1, profile: str = "account-one", **more: Any) -> None:
         for _ in range(times):
             at = time.time()
-            request = {
+            request: dict[str, Any] = {
                 "modelId": MODEL,
                 "messages": [{"role": "user", "content": [{"text": "Hi!"}]}],
                 "requestMetadata": {"run": self.run_id},
             }
-            answer = self._clients[profile].converse(**request | more)
+            given = {name: value for name, value in (request | more).items() if value is not None}
+            answer = self._clients[profile].converse(**given)
             self.records.append(
                 record(
                     profile, at - histories.T0, answer["ResponseMetadata"]["RequestId"],
@@ -163,6 +164,24 @@ def test_what_other_providers_answered_is_not_waited_for(asker: Asker, tmp_path:
     log = fetch(asker.write(tmp_path, deployments=(openai,)))
     assert (log.complete, log.answered, log.missing, log.invocations) == (True, 1, 0, 1)
     assert "gpt-5" not in log.query
+
+
+def test_what_carries_no_tag_is_found_by_its_model_and_time(asker: Asker, tmp_path: Path) -> None:
+    untagged: dict[str, Any] = {"requestMetadata": None}
+    asker.ask(1, **untagged)  # as a warm-up does
+    asker.records.clear()
+    time.sleep(1.1)  # the log knows whole seconds
+    asker.started_at = time.time()
+    asker.ask(2, **untagged)
+    asker.ask(1, **untagged | {"modelId": "us.amazon.nova-pro-v1:0"})  # a model that only tagged requests may come to
+    asker.records.pop()
+    asker.ask(1)
+    of = deployment("here", model_id=MODEL, profile="account-one", account_id=ACCOUNTS["account-one"])
+    other = of.model_copy(update={"id": "other", "group": "other", "model_id": "us.amazon.nova-pro-v1:0"})
+    consumers = (consumer("A", tagged=False), consumer("B", model="other"))
+    path = asker.write(tmp_path, consumers=consumers, deployments=(of, other), started_at=asker.started_at)
+    log = fetch(path)
+    assert (log.complete, log.invocations) == (True, 3)
 
 
 def test_late_logs_are_waited_for(asker: Asker, aws: dict[str, str], tmp_path: Path) -> None:

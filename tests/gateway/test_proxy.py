@@ -12,6 +12,7 @@ from common.yaml_file import ConfigError
 from gateway.aws import environment_of
 from gateway.keys import MASTER_KEY
 from gateway.litellm.config import load_config
+from gateway.litellm.deployments import ModelEntry
 from gateway.litellm.process import answers, check_accepts, prices, warm_up
 from gateway.litellm.rendering import litellm_file, warm_up_groups, with_warm_ups
 
@@ -191,9 +192,12 @@ def test_a_gateway_with_all_models_is_accepted(serve):
     check_accepts(serve(200, b'{"data": [{"id": "shared"}, {"id": "more"}]}'), {MASTER_KEY: "sk-x"}, ["shared"])
 
 
+ENTRY = ModelEntry.model_validate({"model_name": "a", "litellm_params": {"model": "bedrock/amazon.nova-pro-v1:0"}})
+
+
 def warmed_up(url, groups=("one", "two")):
     said = []
-    return warm_up(int(url.rsplit(":", 1)[1]), groups, "sk-secret", said.append), said
+    return warm_up(int(url.rsplit(":", 1)[1]), dict.fromkeys(groups, ENTRY), "sk-secret", said.append), said
 
 
 def test_a_spent_quota_is_no_reason_not_to_start(serve):
