@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.demand import Demand
@@ -17,40 +18,49 @@ def needs(
 
     `entries` is model_list as LiteLLM will read it, `profiles` those that stand in the place of credentials.
     """
-    aws = config.aws
-    accounts: dict[str, str | None] = {}
+    aws, found = config.aws, _Found(dict.fromkeys(demand.models), {config.region: None})
     for profile in (aws.profile_name, aws.secondary_profile_name, *demand.profiles.values(), *profiles):
         if profile:
-            accounts.setdefault(profile, None)
-    models: dict[str, str | None] = dict.fromkeys(demand.models)
-    regions = {str(aws.region_name): None}
-    roles: dict[str, None] = {}
+            found.accounts.setdefault(profile, None)
     for entry in entries:
-        params, info = entry["litellm_params"], entry.get("model_info") or {}
+        found.add(entry["litellm_params"], entry.get("model_info") or {})
+    if config.cris:
+        found.models.setdefault(config.cris.model_id, None)
+    return {
+        "profiles": {name: {"account": account} for name, account in found.accounts.items()},
+        "default_profile": aws.profile_name,
+        "roles": list(found.roles),
+        "regions": list(found.regions),
+        "log_groups": [aws.bedrock_log_group_name],
+        "models": found.models,
+    }
+
+
+@dataclass
+class _Found:
+    """What the deployments need; all keep the order in which they were found."""
+
+    models: dict[str, str | None]  # id or ARN → the model behind an ARN, where that is said
+    regions: dict[str, None]
+    accounts: dict[str, str | None] = field(default_factory=dict)  # profile → the account that it must be in
+    roles: dict[str, None] = field(default_factory=dict)
+
+    def add(self, params: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+        """One deployment's; another provider's needs nothing."""
         name = parse(str(params["model"]), params.get("custom_llm_provider"))
         if name.provider != BEDROCK:
-            continue
+            return
         model = str(params.get("model_id") or name.id)
         if not name.wildcard:
-            models[model] = _behind(model, params, info, name) or models.get(model)
+            self.models[model] = _behind(model, params, info, name) or self.models.get(model)
         if region := params.get("aws_region_name") or name.region:
-            regions[str(region)] = None
+            self.regions[str(region)] = None
         role, profile = params.get("aws_role_name"), params.get("aws_profile_name")
         if role:
-            roles[str(role)] = None
+            self.roles[str(role)] = None
         if profile:
             own = None if role else account_of_arn(model)
-            accounts[str(profile)] = own or accounts.get(str(profile))
-    if config.cris:
-        models.setdefault(config.cris.model_id, None)
-    return {
-        "profiles": {name: {"account": account} for name, account in accounts.items()},
-        "default_profile": aws.profile_name,
-        "roles": list(roles),
-        "regions": list(regions),
-        "log_groups": [aws.bedrock_log_group_name],
-        "models": models,
-    }
+            self.accounts[str(profile)] = own or self.accounts.get(str(profile))
 
 
 # What LiteLLM is told that a model looks like inside, where only its ARN is known → one that does.
