@@ -47,7 +47,7 @@ def described(tmp_path: Path, *names: str) -> tuple[Any, Any]:
     stack = SimpleNamespace(
         config=config, evidence="embedded", accounts={"one": "111111111111", "two": "222222222222"},
         prices={"sonnet-2": (0.1, 0.2)}, files=SimpleNamespace(config=config_file), changes=(),
-        profile_of={name: entry.is_bedrock and (entry.profile or config.profile) or None
+        profile_of={name: (entry.is_bedrock and (entry.profile or config.profile)) or None
                     for name, entry in config.deployments()}.get,
     )  # fmt: skip
     setup: Any = SimpleNamespace(
