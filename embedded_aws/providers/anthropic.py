@@ -5,12 +5,14 @@ Source: Anthropic's API reference, "Messages", "Streaming Messages", "Errors", "
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from embedded_aws.providers.errors import ProviderError
-from embedded_aws.providers.openai import Reply
+from embedded_aws.providers.openai import Left, Reply
 
 Json = dict[str, Any]
 _KINDS = {
@@ -94,3 +96,15 @@ def error_body(error: ProviderError) -> Json:
 
 def error_event(error: ProviderError) -> bytes:
     return _event(error_body(error))
+
+
+def limits(requests: Left | None, tokens: Left | None, reset_s: int, now: float) -> dict[str, str]:
+    """The rate-limit headers: how much of each there is, how much is left, and when all of it will be."""
+    reset = datetime.fromtimestamp(math.ceil(now) + reset_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    headers = {}
+    for name, left in (("requests", requests), ("tokens", tokens)):
+        if left is not None:
+            headers[f"anthropic-ratelimit-{name}-limit"] = str(left[0])
+            headers[f"anthropic-ratelimit-{name}-remaining"] = str(max(0, left[1]))
+            headers[f"anthropic-ratelimit-{name}-reset"] = reset
+    return headers

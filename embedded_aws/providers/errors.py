@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from embedded_aws.wire import AwsError
 
@@ -17,6 +18,7 @@ class ProviderError(Exception):
     code: str | None = None
     param: str | None = None
     retry_after_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # beside retry-after
 
 
 def no_key() -> ProviderError:
@@ -27,10 +29,10 @@ def bad_request(message: str, param: str | None = None) -> ProviderError:
     return ProviderError(400, message, param=param)
 
 
-def rate_limited(model: str, what: str, limit: int, retry_after_s: int) -> ProviderError:
+def rate_limited(model: str, what: str, limit: int, retry_after_s: int, headers: Mapping[str, str]) -> ProviderError:
     message = f"Rate limit reached for {model} on {what} per min: Limit {limit}. Please try again in {retry_after_s}s."
     kind = "requests" if what == "requests" else "tokens"
-    return ProviderError(429, message, kind, "rate_limit_exceeded", retry_after_s=retry_after_s)
+    return ProviderError(429, message, kind, "rate_limit_exceeded", None, retry_after_s, headers)
 
 
 def too_long(tokens: int, limit: int) -> ProviderError:
@@ -49,8 +51,20 @@ _OF_FAULTS: dict[str, tuple[int, str, str]] = {
     "AccessDeniedException": (403, "invalid_request_error", "Your account does not have access to this model."),
     "ExpiredTokenException": (401, "invalid_request_error", "Incorrect API key provided."),
     "UnrecognizedClientException": (401, "invalid_request_error", "Incorrect API key provided."),
-    "ResourceNotFoundException": (404, "invalid_request_error", "The model does not exist."),
+    "ResourceNotFoundException": (
+        404,
+        "invalid_request_error",
+        "The model does not exist or you do not have access to it.",
+    ),
     "ServiceQuotaExceededException": (429, "insufficient_quota", "You exceeded your current quota."),
+}
+
+
+_CODES: dict[int | str, str] = {
+    401: "invalid_api_key",
+    404: "model_not_found",
+    "requests": "rate_limit_exceeded",
+    "insufficient_quota": "insufficient_quota",
 }
 
 
@@ -58,7 +72,7 @@ def of_fault(error: AwsError) -> ProviderError:
     """What a fault that refuses looks like here."""
     if error.code in _OF_FAULTS:
         status, kind, message = _OF_FAULTS[error.code]
-        code = {"requests": "rate_limit_exceeded", "insufficient_quota": "insufficient_quota"}.get(kind)
+        code = _CODES.get(status if status in _CODES else kind)
         return ProviderError(status, message, kind, code, retry_after_s=1 if status == 429 else None)
     if error.status < 500 and error.status != 424:
         return ProviderError(error.status, error.message)

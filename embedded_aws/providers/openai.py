@@ -20,6 +20,7 @@ from embedded_aws.providers.errors import ProviderError, bad_request
 
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
+Left = tuple[int, int]  # a limit, and what is left of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +153,12 @@ def error_event(error: ProviderError) -> bytes:
     return _event(error_body(error))
 
 
-def limits(prefix: str, requests: tuple[int, int] | None, tokens: tuple[int, int] | None) -> dict[str, str]:
-    """The rate-limit headers: (limit, remaining) of requests and tokens."""
+def limits(requests: Left | None, tokens: Left | None, reset_s: int, now: float) -> dict[str, str]:
+    """The rate-limit headers: how much of each there is, how much is left, and in how many seconds all of it."""
     headers = {}
-    for name, pair in (("requests", requests), ("tokens", tokens)):
-        if pair is not None:
-            headers[f"{prefix}limit-{name}"] = str(pair[0])
-            headers[f"{prefix}remaining-{name}"] = str(max(0, pair[1]))
-            headers[f"{prefix}reset-{name}"] = "60s"
+    for name, left in (("requests", requests), ("tokens", tokens)):
+        if left is not None:
+            headers[f"x-ratelimit-limit-{name}"] = str(left[0])
+            headers[f"x-ratelimit-remaining-{name}"] = str(max(0, left[1]))
+            headers[f"x-ratelimit-reset-{name}"] = f"{reset_s}s"
     return headers

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -40,13 +40,12 @@ class _Protocol:
     name: str
     format: ModuleType
     id_header: str
-    limits_prefix: str
 
 
 PROTOCOLS = {
-    "openai": _Protocol("openai", openai, "x-request-id", "x-ratelimit-"),
-    "azure": _Protocol("azure", openai, "x-request-id", "x-ratelimit-"),
-    "anthropic": _Protocol("anthropic", anthropic, "request-id", "anthropic-ratelimit-"),
+    "openai": _Protocol("openai", openai, "x-request-id"),
+    "azure": _Protocol("azure", openai, "x-request-id"),
+    "anthropic": _Protocol("anthropic", anthropic, "request-id"),
 }
 
 
@@ -129,7 +128,9 @@ class Providers:
             return Response(200, {**_STREAM, **limits}, _frames(protocol, reply, pace, stream_break))
         latency_ms = pace.first_token_ms + pace.per_token_ms * max(0, reply.output_tokens - 1)
         await asyncio.sleep(latency_ms / 1000)
-        headers = {**_JSON, **limits, "openai-processing-ms": str(round(latency_ms))}
+        headers = {**_JSON, **limits}
+        if protocol.format is openai:
+            headers["openai-processing-ms"] = str(round(latency_ms))
         return Response(200, headers, orjson.dumps(protocol.format.whole(reply)))
 
     def _settings(self, protocol: _Protocol) -> Provider:
@@ -156,20 +157,24 @@ class Providers:
                 make(settings.tpm, MINUTE_S) if settings.tpm else None,
             )
             self._quotas[protocol.name, model] = windows
-        left: list[tuple[int, int] | None] = []
-        for window, amount, limit, what in zip(
-            windows, (1, tokens), (settings.rpm, settings.tpm), ("requests", "tokens"), strict=True
-        ):
-            if window is None or limit is None:
-                left.append(None)
-            elif window.room(now) < amount:
-                raise rate_limited(model, what, limit, math.ceil(MINUTE_S - now % MINUTE_S))
-            else:
-                left.append((limit, math.floor(window.room(now)) - amount))
-        for window, amount in zip(windows, (1, tokens), strict=True):
+        asked = (1, tokens)
+        reset_s = math.ceil(MINUTE_S - now % MINUTE_S)
+        rooms = [None if window is None else math.floor(window.room(now)) for window in windows]
+        limits = (settings.rpm, settings.tpm)
+        for room, amount, limit, what in zip(rooms, asked, limits, ("requests", "tokens"), strict=True):
+            if room is not None and limit is not None and room < amount:
+                headers = protocol.format.limits(*_left(limits, rooms), reset_s, now)
+                raise rate_limited(model, what, limit, reset_s, headers)
+        for window, amount in zip(windows, asked, strict=True):
             if window is not None:
                 window.take(amount, now)
-        return openai.limits(protocol.limits_prefix, *left)
+        rooms = [None if room is None else room - amount for room, amount in zip(rooms, asked, strict=True)]
+        return dict(protocol.format.limits(*_left(limits, rooms), reset_s, now))
+
+
+def _left(limits: Iterable[int | None], rooms: Iterable[int | None]) -> list[tuple[int, int] | None]:
+    """Each limit with what is left of it; None where there is no limit."""
+    return [None if limit is None or room is None else (limit, room) for limit, room in zip(limits, rooms, strict=True)]
 
 
 def _frames(protocol: _Protocol, reply: Reply, pace: Pace, stream_break: StreamBreak | None) -> Frames:
@@ -231,7 +236,7 @@ def _model_of(request: Request) -> str:
 
 
 def _refusal(protocol: _Protocol, error: ProviderError) -> Response:
-    headers = dict(_JSON)
+    headers = {**_JSON, **error.headers}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     status = anthropic.OVERLOADED if protocol.format is anthropic and error.status == 503 else error.status
