@@ -29,6 +29,7 @@ class InferenceProfile:
     id: str
     foundation_model_id: str
     destinations: Mapping[str, tuple[str, ...]]  # source Region → Regions that may serve its requests
+    exact: bool = True  # False: the destinations are presumed, as `presume` says
 
     def authorized_regions(self, source_region: str) -> tuple[str, ...]:
         """The Regions of the foundation-model ARNs that IAM checks for a call from `source_region`.
@@ -89,14 +90,15 @@ def find(model_id: str) -> InferenceProfile | None:
     return PROFILES.get(bare_id(model_id))
 
 
-_APAC = _from_each(
+_APAC_REGIONS = (
     "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2"
 )  # fmt: skip
+_APAC_SOURCES = (*_APAC_REGIONS, "ap-southeast-3", "ap-southeast-4")
 # What a geography's profiles are likely to do, for a model that is not in the table. Not AWS's word.
 _LIKELY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "us.": _US_4,
-    "eu.": {**_EU, "eu-west-2": ("eu-west-2",)},
-    "apac.": _APAC,
+    "eu.": {**_EU, "eu-west-2": ("eu-west-2",), "eu-central-2": (*_EU, "eu-central-2")},
+    "apac.": dict.fromkeys(_APAC_SOURCES, _APAC_REGIONS),
     "jp.": _JP,
     "au.": _AU,
     "ca.": {"ca-central-1": ("ca-central-1", "us-east-1", "us-east-2", "us-west-2")},
@@ -106,7 +108,8 @@ _LIKELY: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def presume(model_id: str) -> InferenceProfile | None:
-    """As `find`; a profile that is not in the table has the destinations that its geography's usually have.
+    """As `find`; a profile that is not in the table has the destinations that its geography's usually have, and says
+    so: `exact` is False.
 
     For the embedded AWS, where a guess does no harm. A policy for the real AWS needs the exact ones.
     """
@@ -115,7 +118,7 @@ def presume(model_id: str) -> InferenceProfile | None:
     bare = bare_id(model_id)
     for prefix, destinations in _LIKELY.items():
         if bare.startswith(prefix) and "." in (model := bare.removeprefix(prefix)):
-            return InferenceProfile(bare, model, destinations)
+            return InferenceProfile(bare, model, destinations, exact=False)
     return None
 
 

@@ -1,7 +1,7 @@
 """What the body formats have in common: what a body asks for, what a reply needs, and what each format provides.
 
-Three formats: Converse (any model), and what InvokeModel takes for Claude and for Nova. Each is a module with the
-functions of `Format`; pure.
+Converse is a format for any model; what InvokeModel takes is the family's. Claude's, Nova's and Converse's are modules
+with the functions of `Format`, all others in `native`; pure.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Format(Protocol):
     def response(self, reply: Reply) -> dict[str, Any]: ...
 
     def opening(self, reply: Reply) -> Sequence[Event]:
-        """Sent with the first token."""
+        """Sent with the first token; there may be none."""
 
     def token(self, reply: Reply, text: str) -> Event: ...
 
@@ -95,3 +95,8 @@ def padding(size: int) -> bytes:
 
 def invalid(message: str) -> AwsError:
     return AwsError(400, "ValidationException", message)
+
+
+def too_many_tokens(tokens: int, most: int) -> str:
+    """How Titan says it."""
+    return f"400 Bad Request: Too many input tokens. Max input tokens: {most}, request input token count: {tokens}"

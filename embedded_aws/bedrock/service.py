@@ -15,10 +15,10 @@ import orjson
 from embedded_aws.auth.credentials import Credential
 from embedded_aws.auth.iam import authorize_invocation
 from embedded_aws.bedrock import claude, converse, eventstream, native, nova
-from embedded_aws.bedrock.bodies import Event, Format, Reply, invalid, read_json
+from embedded_aws.bedrock.bodies import Event, Format, Reply, invalid, read_json, too_many_tokens
 from embedded_aws.bedrock.embeddings import embed
 from embedded_aws.bedrock.invocation_log import MAX_INLINE_BODY_BYTES
-from embedded_aws.bedrock.language import Answer, answer
+from embedded_aws.bedrock.language import Answer, Ask, answer
 from embedded_aws.bedrock.turns import Turns
 from embedded_aws.faults import UNEXPECTED, Call, ConnectionIsReset, Fault, StreamBreak
 from embedded_aws.wire import AwsError, Caller, Frames, Request, Response
@@ -31,17 +31,9 @@ OPERATIONS = {
     "invoke": "InvokeModel",
     "invoke-with-response-stream": "InvokeModelWithResponseStream",
 }
-_MODEL_FORMATS: dict[str, Format] = {
-    "claude": claude,
-    "nova": nova,
-    "llama": native.LLAMA,
-    "mistral": native.MISTRAL,
-    "titan": native.TITAN,
-    "cohere": native.COHERE,
-    "openai": native.OPENAI,
-    "converse": native.OPENAI,  # where no body is documented
-}
+_MODEL_FORMATS: Mapping[str, Format] = {"claude": claude, "nova": nova, **native.FORMATS}
 _CLAUDE_WITH_A_COUNT = re.compile(r"anthropic\.claude-[a-z]+-(4-[6-9]|[5-9]).*")  # tells how many tokens were too many
+_NO_CHAT = "This action doesn't support the model that you provided. Try again with a supported text or chat model."
 _STREAMING = {"ConverseStream", "InvokeModelWithResponseStream"}
 _ERROR_TYPE_SUFFIX = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
 
@@ -67,23 +59,14 @@ class Bedrock:
         action = "bedrock:InvokeModelWithResponseStream" if streams else "bedrock:InvokeModel"
         authorize_invocation(caller, credential.policies, action, model_id)
 
+        if target.model.body == "none":
+            raise _not_here(target)
         if target.model.body == "embedding":
             return await self._embed(request, caller, target, operation, request_id, faults)
-        body_format: Format = converse if operation.startswith("Converse") else _MODEL_FORMATS[target.model.body]
-        ask, body = body_format.parse(request.body, target.model.max_output_tokens)
-        if ask.input_tokens > target.model.max_input_tokens:
-            raise _too_long(target, ask.input_tokens, operation)
+        body_format, ask, body = _read(request.body, target, operation)
+        metadata = _request_metadata(request, body, operation)
         invocation = self._world.begin(
-            Attempt(
-                caller,
-                target,
-                operation,
-                request_id,
-                ask.input_tokens,
-                ask.max_tokens,
-                _request_metadata(request, body, operation),
-                faults,
-            )
+            Attempt(caller, target, operation, request_id, ask.input_tokens, ask.max_tokens, metadata, faults)
         )
         length = self._world.answer_length(target)
         reply = _reply(invocation, answer(ask, (length.min, length.max)))
@@ -104,11 +87,8 @@ class Bedrock:
         self, request: Request, caller: Caller, target: Target, operation: str, request_id: str, faults: Sequence[Fault]
     ) -> Response:
         if operation != "InvokeModel":
-            raise invalid(
-                "This action doesn't support the model that you provided. Try again with a supported text or chat "
-                "model."
-            )
-        embedding = embed(target.foundation_model_id, request.body, request_id)
+            raise invalid(_NO_CHAT)
+        embedding = embed(target.foundation_model_id, request.body, request_id, target.model.max_input_tokens)
         metadata = _request_metadata(request, embedding.body, operation)
         invocation = self._world.begin(
             Attempt(caller, target, operation, request_id, embedding.input_tokens, 0, metadata, faults)
@@ -137,8 +117,9 @@ class Bedrock:
         due = time.monotonic() + invocation.pace.first_token_ms / 1000
         gap_s = invocation.pace.per_token_ms / 1000
         try:
-            events += body_format.opening(reply)
-            yield due, b"".join(event.frame for event in events)
+            if opening := body_format.opening(reply):
+                events += opening
+                yield due, b"".join(event.frame for event in opening)
             for text in tokens:
                 event = body_format.token(reply, text)
                 events.append(event)
@@ -166,17 +147,36 @@ class Bedrock:
             )
 
 
+def _read(body: bytes, target: Target, operation: str) -> tuple[Format, Ask, dict[str, Any]]:
+    """The format of a body, what it asks for, and the body itself. Raises AwsError for what the model does not take."""
+    body_format: Format = converse if operation.startswith("Converse") else _MODEL_FORMATS[target.model.body]
+    ask, content = body_format.parse(body, target.model.max_output_tokens)
+    if ask.input_tokens > target.model.max_input_tokens:
+        raise _too_long(target, ask.input_tokens, operation)
+    return body_format, ask, content
+
+
+def _not_here(target: Target) -> AwsError:
+    return invalid(
+        f"The embedded AWS answers for models that chat and models that embed, and {target.foundation_model_id} is "
+        "neither."
+    )
+
+
 def _too_long(target: Target, tokens: int, operation: str) -> AwsError:
     """What gateways look for before they fall back to a model with a larger window; each family has its own text."""
     model = target.model
+    most = model.max_input_tokens
     if _CLAUDE_WITH_A_COUNT.fullmatch(model.id):
-        text = f"prompt is too long: {tokens} tokens > {model.max_input_tokens} maximum"
+        text = f"prompt is too long: {tokens} tokens > {most} maximum"
         return invalid(f"The model returned the following errors: {text}" if operation.startswith("Converse") else text)
     if model.body == "nova":
         return invalid(
             "Input Tokens Exceeded: Number of input tokens exceeds maximum length. Please update the input to try "
             "again."
         )
+    if model.body == "titan":
+        return invalid(too_many_tokens(tokens, most))
     return invalid("Input is too long for requested model.")
 
 

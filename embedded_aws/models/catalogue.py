@@ -35,15 +35,13 @@ def find(model_id: str, settings: Mapping[str, Model]) -> KnownModel | None:
     if own is None and family is None:
         return None
     own, family = own or Model(), family or _UNKNOWN
-    by_profile = family.profile_only is not None and family.profile_only.fullmatch(model_id) is not None
-    regions = own.on_demand_regions if own.on_demand_regions is not None else [] if by_profile else None
     return KnownModel(
         model_id,
         own.body or family.body,
         own.max_input_tokens or (limits and limits.max_input_tokens) or family.max_input_tokens,
         own.max_output_tokens or (limits and limits.max_output_tokens) or family.max_output_tokens,
         own.burndown or family.burndown,
-        None if regions is None else tuple(regions),
+        family.on_demand if own.on_demand_regions is None else tuple(own.on_demand_regions),
         own.latency,
         own.answer_tokens,
     )

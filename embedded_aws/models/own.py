@@ -53,4 +53,5 @@ def _callable_from(region: str, model: str) -> str:
     if known is None or known.on_demand_in(region):
         return model
     geographies = [inference_profiles.presume(f"{prefix}{model}") for prefix in inference_profiles.GEOGRAPHIES]
-    return next(profile.id for profile in geographies if profile and region in profile.destinations)
+    able = [profile for profile in geographies if profile and region in profile.destinations]  # global. is, everywhere
+    return max(able, key=lambda profile: profile.exact).id

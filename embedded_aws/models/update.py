@@ -1,6 +1,6 @@
 """Writes table.tsv anew: Bedrock's models with their limits, from LiteLLM's price list.
 
-    uv run python embedded_aws/models/update.py
+    uv run python -m embedded_aws.models.update
 
 The embedded AWS reads the table only; nothing of LiteLLM's is imported where it runs.
 """
@@ -26,13 +26,14 @@ _MODEL = re.compile(
 
 
 def lines(price_list: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """The table's lines; limits that the list does not give are empty."""
+    """The table's lines; limits that the list does not give are empty. A model's own entry wins over a profile's."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, entry in sorted(price_list.items()):
         if entry.get("litellm_provider") not in _PROVIDERS or entry.get("mode") not in _MODES:
             continue
         if match := _MODEL.fullmatch(name.rpartition("/")[2]):
-            found.setdefault(match[1], entry)
+            model = match[1]
+            found[model] = entry if name == model else found.get(model, entry)
     yield f"# Bedrock's models, of LiteLLM {version('litellm')}'s price list. Written by update.py.\n"
     yield "id\tmode\tmax_input_tokens\tmax_output_tokens\n"
     for name, entry in sorted(found.items()):
