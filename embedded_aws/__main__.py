@@ -24,9 +24,9 @@ from embedded_aws.admin import Admin
 from embedded_aws.auth import identities
 from embedded_aws.auth.credentials import Credentials
 from embedded_aws.bedrock.service import Bedrock
+from embedded_aws.inhabitants import Inhabitants
 from embedded_aws.logs.journal import Journal
 from embedded_aws.logs.service import Logs, LogsSettings
-from embedded_aws.needs import Inhabitants
 from embedded_aws.pacing import Lateness
 from embedded_aws.providers.service import Providers
 from embedded_aws.server import EmbeddedAws, Protocol, Server, listen

@@ -11,7 +11,8 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from embedded_aws.faults import AnyFault
-from embedded_aws.needs import Impossible, Inhabitants, Needs
+from embedded_aws.inhabitants import Inhabitants
+from embedded_aws.needs import Impossible, Needs
 from embedded_aws.pacing import Lateness
 from embedded_aws.wire import Request, Response
 from embedded_aws.world import World

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from random import Random
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from common import inference_profiles
 from common.fields import Count, Positive, Seconds, Strict
@@ -21,6 +22,16 @@ from embedded_aws.models.families import Body, family_of
 from embedded_aws.quotas import Limits, WindowKind
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+# What stands in AWS's configuration files between brackets and quotes, and is read back as it was.
+PROFILE_NAME = re.compile(r"[^\s\[\]\"'\\#;]([^\n\r\t\v\f\[\]\"'\\]*[^\s\[\]\"'\\])?")
+
+
+def _profile_name(name: str) -> str:
+    if not PROFILE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a profile's name in AWS's configuration files")
+    return name
+
+
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -117,7 +128,7 @@ class LogQueries(Strict):
 
 class Account(Strict):
     id: AccountId
-    profile: str
+    profile: Annotated[str, AfterValidator(_profile_name)]
     quotas: dict[str, Quota] = Field(default_factory=dict)
     logging: bool = True
 
@@ -159,12 +170,16 @@ class Provider(Strict):
     latency: Latency | None = None
 
 
+_EVERY_REGION = ("us-east-1", *(region for region in COMMERCIAL_REGIONS if region != "us-east-1"))
+
+
 class Embedded(Strict):
     """The whole of embedded.yaml. Sections are checked against those above them."""
 
     seed: int = 0
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    regions: Annotated[list[str], Field(min_length=1)]  # where the accounts may call; the first is their default
+    # Where the accounts may call; the first is their profiles' own.
+    regions: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: list(_EVERY_REGION))
     models: dict[str, Model] = Field(default_factory=dict)
     least_privilege: bool = False  # true: accounts may call the models that are named here or needed, and no other
     accounts: Annotated[list[Account], Field(min_length=1)]

@@ -18,7 +18,7 @@ def needs(
 
     `entries` is model_list as LiteLLM will read it, `profiles` those that stand in the place of credentials.
     """
-    aws, found = config.aws, _Found(dict.fromkeys(demand.models), {config.region: None})
+    aws, found = config.aws, _Found(config.profile, dict.fromkeys(demand.models), {config.region: None})
     for profile in (aws.profile_name, aws.secondary_profile_name, *demand.profiles.values(), *profiles):
         if profile:
             found.accounts.setdefault(profile, None)
@@ -38,8 +38,9 @@ def needs(
 
 @dataclass
 class _Found:
-    """What the deployments need; all keep the order in which they were found."""
+    """What the deployments need; all keep the order in which they were found. `profile`: who calls if none is named."""
 
+    profile: str
     models: dict[str, str | None]  # id or ARN → the model behind an ARN, where that is said
     regions: dict[str, None]
     accounts: dict[str, str | None] = field(default_factory=dict)  # profile → the account that it must be in
@@ -55,12 +56,11 @@ class _Found:
             self.models[model] = _behind(model, params, info, name) or self.models.get(model)
         if region := params.get("aws_region_name") or name.region:
             self.regions[str(region)] = None
-        role, profile = params.get("aws_role_name"), params.get("aws_profile_name")
-        if role:
+        if role := params.get("aws_role_name"):
             self.roles[str(role)] = None
-        if profile:
-            own = None if role else account_of_arn(model)
-            self.accounts[str(profile)] = own or self.accounts.get(str(profile))
+        profile = str(params.get("aws_profile_name") or self.profile)
+        own = None if role else account_of_arn(model)  # an ARN is called from its own account
+        self.accounts[profile] = own or self.accounts.get(profile)
 
 
 # What LiteLLM is told that a model looks like inside, where only its ARN is known → one that does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -41,6 +42,7 @@ class Credentials:
         self._temporary: OrderedDict[str, Credential] = OrderedDict()
         self._bearers: dict[str, Credential] = {}
         self._accounts_expired_at: dict[str, float] = {}
+        self._unasked: dict[str, tuple[Person, Callable[[], tuple[Policy, ...]]]] = {}  # by key id, and by API key
 
     def add(self, credential: Credential) -> None:
         if credential.session_token is None:
@@ -50,22 +52,21 @@ class Credentials:
         if len(self._temporary) > self._max_temporary:
             self._temporary.popitem(last=False)
 
-    def add_person(self, person: Person, policies: tuple[Policy, ...]) -> None:
-        """A principal with both of its keys, under these policies from now on."""
-        own = replace(person.credential, policies=policies)
-        self.add(own)
-        # AWS makes a user of its own for an API key, which may also call with it.
-        self.add_bearer(person.bearer_token, replace(own, policies=(*policies, CALL_WITH_BEARER_TOKEN)))
+    def add_person(self, person: Person, policies: Callable[[], tuple[Policy, ...]]) -> None:
+        """A principal with both of its keys, from now on under `policies`, which are asked for when it first calls."""
+        self._unasked[person.credential.access_key_id] = self._unasked[person.bearer_token] = person, policies
 
     def add_bearer(self, token: str, credential: Credential) -> None:
         """Lets `token`, a Bedrock API key, stand for `credential`'s principal."""
         self._bearers[token] = credential
 
     def find(self, access_key_id: str) -> Credential | None:
+        self._ask_for_policies(access_key_id)
         found = self._long_term.get(access_key_id) or self._temporary.get(access_key_id)
         return self._as_of_faults(found)
 
     def find_bearer(self, token: str) -> Credential | None:
+        self._ask_for_policies(token)
         return self._as_of_faults(self._bearers.get(token))
 
     def expire(self, account_id: str, at: float | None) -> None:
@@ -74,6 +75,18 @@ class Credentials:
             self._accounts_expired_at.pop(account_id, None)
         else:
             self._accounts_expired_at[account_id] = at
+
+    def _ask_for_policies(self, key: str) -> None:
+        if key not in self._unasked:
+            return
+        person, ask = self._unasked.pop(key)
+        self._unasked.pop(person.bearer_token, None)
+        self._unasked.pop(person.credential.access_key_id, None)
+        policies = ask()
+        own = replace(person.credential, policies=policies)
+        self.add(own)
+        # AWS makes a user of its own for an API key, which may also call with it.
+        self.add_bearer(person.bearer_token, replace(own, policies=(*policies, CALL_WITH_BEARER_TOKEN)))
 
     def _as_of_faults(self, credential: Credential | None) -> Credential | None:
         if credential is None or credential.account_id not in self._accounts_expired_at:

@@ -50,23 +50,32 @@ def role_id(rng: Random) -> str:
     return "AROA" + _characters(rng, _ID_CHARACTERS, 17)
 
 
-def write_profiles(directory: Path, people: Mapping[str, Identity], region: str, default: str | None) -> None:
-    """Writes AWS's two profile files and the bearer keys, readable by the owner only. `default` is [default] too."""
+def write_profiles(directory: Path, people: Mapping[str, Identity], regions: Mapping[str, str], default: str) -> None:
+    """Writes AWS's two profile files and the bearer keys, readable by the owner only.
+
+    `regions`: each profile's. `default`: the profile that [default] is, unless there is one of that name.
+    """
+    named = dict(people)
+    if default in people:
+        named.setdefault("default", people[default])
     config, credentials = [], []
-    for name, identity in [*people.items(), *([("default", people[default])] if default else [])]:
-        if name == "default" and default is None and name in people:
-            continue
-        quoted = f'"{name}"' if " " in name else name  # SDKs split the heading into words, as a shell does
-        config.append(f"[{'default' if name == 'default' else f'profile {quoted}'}]\nregion = {region}\n\n")
+    for name, identity in named.items():
+        section = "default" if name == "default" else f"profile {_quoted(name)}"
+        config.append(f"[{section}]\nregion = {regions[name if name in people else default]}\n\n")
         credentials.append(
             f"[{name}]\naws_access_key_id = {identity.credential.access_key_id}\n"
             f"aws_secret_access_key = {identity.credential.secret_access_key}\n\n"
         )
     variables = profile_variables(directory)
-    _write(Path(variables["AWS_CONFIG_FILE"]), "".join(dict.fromkeys(config)))
-    _write(Path(variables["AWS_SHARED_CREDENTIALS_FILE"]), "".join(dict.fromkeys(credentials)))
+    _write(Path(variables["AWS_CONFIG_FILE"]), "".join(config))
+    _write(Path(variables["AWS_SHARED_CREDENTIALS_FILE"]), "".join(credentials))
     bearers = "".join(f"{identity.profile} {identity.bearer_token}\n" for identity in people.values())
     _write(directory / "bedrock_api_keys", bearers)
+
+
+def _quoted(name: str) -> str:
+    """A name with spaces stands in quotes in AWS's configuration file, and without in its credentials file."""
+    return f'"{name}"' if " " in name else name
 
 
 def profile_variables(directory: Path) -> dict[str, str]:

@@ -410,7 +410,8 @@ def test_unknown_and_unreachable_models(aws):
     )
 
 
-def test_a_call_that_the_policy_does_not_allow(aws):
+def test_a_call_that_the_policy_does_not_allow(start):
+    aws = start(regions=["us-east-1", "us-west-2"])
     status, code, message = refusal(
         aws.client(region="eu-west-1").converse, modelId="eu.anthropic.claude-sonnet-4-6", messages=HELLO
     )

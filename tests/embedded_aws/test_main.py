@@ -75,6 +75,33 @@ def test_an_unmodified_boto3_program_works_under_the_printed_environment(tmp_pat
         assert health["pid"] == own.pid
 
 
+def test_any_model_is_called_from_any_region_with_no_entry_in_any_file(tmp_path):
+    program = """
+        import boto3
+        for region, model in [
+            ("us-east-1", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+            ("us-east-1", "us.meta.llama3-3-70b-instruct-v1:0"),
+            ("us-west-2", "openai.gpt-oss-120b-1:0"),
+            ("eu-west-1", "eu.amazon.nova-lite-v1:0"),
+            ("ap-southeast-1", "apac.anthropic.claude-sonnet-4-20250514-v1:0"),
+            ("sa-east-1", "global.anthropic.claude-sonnet-4-6"),
+        ]:
+            client = boto3.Session(profile_name="account-two").client("bedrock-runtime", region_name=region)
+            answer = client.converse(modelId=model, messages=[{"role": "user", "content": [{"text": "Hi"}]}])
+            print(model, answer["stopReason"])
+        print(boto3.Session(profile_name="account-two").region_name)
+    """
+    with process("--port", 0, "--state", tmp_path) as own:
+        environment = {**CLEAN, **printed_environment(own)}
+        command = [sys.executable, "-c", textwrap.dedent(program)]
+        ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    *lines, region = ended.stdout.splitlines()
+    assert len(lines) == 6
+    assert all(line.endswith(" end_turn") for line in lines)
+    assert region == "us-east-1"
+
+
 def test_files_with_secrets_are_the_owners_alone(tmp_path):
     state = tmp_path / "state"
     with process("--port", 0, "--state", state) as own:

@@ -47,6 +47,16 @@ def test_what_is_behind_an_arn_as_far_as_the_file_says_it(tmp_path, params, arn,
     assert found["models"] == {arn: behind}
 
 
+def test_whoever_calls_an_arn_is_in_its_account(tmp_path):
+    named = {"model": f"bedrock/{PROVISIONED}", "aws_profile_name": "red"}
+    role = {"model": f"bedrock/{PROVISIONED}", "aws_role_name": "arn:aws:iam::123456789012:role/gateway"}
+    assert needed(config(tmp_path, named))["profiles"] == {"red": {"account": "123456789012"}}
+    assert needed(config(tmp_path, {"model": f"bedrock/{PROVISIONED}"}))["profiles"] == {
+        "default": {"account": "123456789012"}
+    }
+    assert needed(config(tmp_path, role))["profiles"] == {"default": {"account": None}}
+
+
 def test_each_name_is_found_where_it_stands(tmp_path):
     found = config(
         tmp_path,

@@ -44,9 +44,11 @@ def settings():
     written["roles"] = [{"account": ROLE_ACCOUNT, "name": profile, "trusted": profile} for profile in ACCOUNTS]
     written["least_privilege"] = True
     written["latency"] = {"first_token_ms": {"median": 1, "p99": 2}, "per_token_ms": 0}
+    written["regions"] = ["us-east-1", "us-east-2", "us-west-2"]
     written["models"] = {
-        name: {key: value for key, value in model.items() if key != "latency"}
-        for name, model in written["models"].items()
+        "anthropic.claude-sonnet-4-6": {},
+        "anthropic.claude-haiku-4-5-20251001-v1:0": {},
+        MODEL: {"on_demand_regions": ["us-east-1"]},
     }
     return Embedded.model_validate(written)
 
