@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.demand import Demand
 from gateway.litellm.config import Config
-from gateway.litellm.model_id import BEDROCK, ModelName, account_of_arn, parse
+from gateway.litellm.model_id import BEDROCK, ModelName, account_of_arn, parse, region_of_arn
 
 
 def needs(
@@ -54,7 +54,7 @@ class _Found:
         model = str(params.get("model_id") or name.id)
         if not name.wildcard:
             self.models[model] = _behind(model, params, info, name) or self.models.get(model)
-        if region := params.get("aws_region_name") or name.region:
+        if region := params.get("aws_region_name") or name.region or region_of_arn(model):
             self.regions[str(region)] = None
         if role := params.get("aws_role_name"):
             self.roles[str(role)] = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +18,7 @@ from gateway.litellm import fallback_chains, includes, request_metadata, section
 from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
 from gateway.litellm.environment import Resolver
 from gateway.litellm.model_id import parse
+from gateway.litellm.resolution import answering
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
 
 DEFAULT_REGION = "us-east-1"
@@ -85,24 +85,20 @@ class Config:
         return found
 
     def group_of(self, name: str) -> str | None:
-        """The model group that answers for a name, as LiteLLM finds it: an alias, the group itself, a wildcard."""
-        name = self.aliases.get(name, name)
-        if name in self.groups:
-            return name
-        fitting = [group for group in self.groups if "*" in group and _fits(group, name)]
-        return max(fitting, key=len, default=None)
+        """The model group that answers for a name: see `resolution.answering`."""
+        return next((entry.model_name for entry in self.entries_of(name)), None)
 
     def entries_of(self, name: str) -> list[ModelEntry]:
         """The deployments that answer for a name; none where nothing does."""
-        return self.groups.get(self.group_of(name) or "", [])
+        return answering(name, self.model_list, self.aliases)
 
     def fallbacks(self) -> dict[str, tuple[str, ...]]:
         """Model group → the groups that answer for it when it cannot, in order, with those that take over for these."""
-        return fallback_chains.reached(self.direct_fallbacks(), self.groups)
+        return fallback_chains.reached(self.direct_fallbacks(), self.groups, self.group_of)
 
     def fallbacks_for(self, kind: str) -> dict[str, tuple[str, ...]]:
         """The same for errors of one kind: "context_window" or "content_policy"."""
-        return fallback_chains.reached(self.direct_fallbacks(kind), self.groups)
+        return fallback_chains.reached(self.direct_fallbacks(kind), self.groups, self.group_of)
 
     def direct_fallbacks(self, kind: str = "") -> fallback_chains.Direct:
         """As written: group, or "*" → the groups that are asked next."""
@@ -138,7 +134,7 @@ class Config:
     @property
     def pre_call_checks(self) -> bool:
         """Whether a deployment at its rpm is left out, counted for 60 s from the first request that it serves."""
-        return _flag(self.router_settings.get("enable_pre_call_checks"))
+        return bool(self.router_settings.get("enable_pre_call_checks"))  # "false" in quotes is true to LiteLLM
 
     @property
     def model_rate_limits(self) -> bool:
@@ -175,18 +171,30 @@ class Config:
         }
 
     def warnings(self) -> list[str]:
-        """What is probably a typing error, each with file, line and key."""
+        """What is probably a typing error, or not what was meant, each with file, line and key."""
         return [
             *warnings.typing_errors(self.document),
-            *warnings.unknown_groups(self.document, self.named_groups(), self.group_of),
+            *warnings.unknown_groups(self.document, self.named_groups(), self._is_known),
+            *warnings.fallbacks_in_vain(self.document, self.router_settings, self.litellm_settings),
+            *warnings.aliases_without_fallbacks(self.document, self.aliases, self.direct_fallbacks()),
         ]
+
+    def _is_known(self, name: str) -> bool:
+        routing = self.router_settings.get("routing_groups")
+        names = (
+            group.get("group_name")
+            for group in (routing if isinstance(routing, list) else ())
+            if isinstance(group, Mapping)
+        )
+        return self.group_of(name) is not None or name in names
 
     def named_groups(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where fallbacks and aliases name model groups, and which."""
         for section, of in (("router_settings", self.router_settings), ("litellm_settings", self.litellm_settings)):
             for name in (*fallback_chains.KINDS.values(), "default_fallbacks"):
+                read_as_letters = dict(fallback_chains.texts(of.get(name)))
                 for group, names in fallback_chains.entries(of.get(name)):
-                    for one in dict.fromkeys((group, *names)):
+                    for one in dict.fromkeys((group, *(() if group in read_as_letters else names))):
                         if one != fallback_chains.EVERY:
                             yield (section, name), one
         for name, group in self.aliases.items():
@@ -282,11 +290,3 @@ def _inferred(file: _File, environment: Mapping[str, str]) -> tuple[AwsSettings,
     region = next(iter(filter(None, [said.region_name, *regions, *variables])), None)
     update = {"profile_name": first, "secondary_profile_name": second, "region_name": region or DEFAULT_REGION}
     return said.model_copy(update=update), region is not None
-
-
-def _fits(pattern: str, name: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", "(.*)"), name) is not None
-
-
-def _flag(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.lower() == "true")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gateway.litellm.model_id import BEDROCK, ModelName, parse
+from gateway.litellm.model_id import BEDROCK, ModelName, parse, region_of_arn
 from gateway.litellm.numbers import Real, Whole, whole
 
 # What is read of litellm_params: `os.environ/NAME` is resolved there, and a name close to one of these is reported.
@@ -18,13 +18,20 @@ READ = frozenset(
         "order", "model_id", "base_model", "litellm_credential_name",
     }
 )  # fmt: skip
+# Of these, what default parameters may decide: how Bedrock is called, not which deployment is chosen.
+OF_THE_CALL = frozenset({"aws_profile_name", "aws_region_name", "aws_role_name", "model_id", "litellm_credential_name"})
 
 
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _name(value: Any) -> Any:
+    return str(value) if isinstance(value, bool) else _text(value)
+
+
 Text = Annotated[str, BeforeValidator(_text)]
+Id = Annotated[str, BeforeValidator(_name)]  # LiteLLM takes `id: yes`, too
 
 
 class _Open(BaseModel):
@@ -48,7 +55,7 @@ class LiteLlmParams(_Open):
 
 
 class ModelInfo(_Open):
-    id: Text | None = None
+    id: Id | None = None
     mode: Text | None = None
 
 
@@ -85,7 +92,9 @@ class ModelEntry(_Open):
 
     @property
     def region(self) -> str | None:
-        return self.litellm_params.aws_region_name or self.name.region
+        """Where it is asked: its own, else the one in its model's name or ARN; None: that of whoever names none."""
+        params = self.litellm_params
+        return params.aws_region_name or self.name.region or region_of_arn(params.model_id or "")
 
     @property
     def profile(self) -> str | None:
@@ -139,13 +148,19 @@ def with_ids(entries: Iterable[ModelEntry]) -> Iterator[tuple[str, ModelEntry]]:
 def filled(
     entry: Mapping[str, Any], credentials: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """An entry with what its named credential and the router's default parameters add to its own.
+    """An entry with what the router's default parameters and its named credential say of the call.
 
-    Only what is read here: what else they hold, LiteLLM adds itself.
+    The defaults go before its own, and these before the credential. Only what is read here: what else they hold,
+    LiteLLM adds itself. Source: LiteLLM 1.106.2, `Router._acompletion` and `load_credentials_from_list`.
     """
     params = entry.get("litellm_params")
     if not isinstance(params, Mapping):
         return dict(entry)
-    named = credentials.get(str(params.get("litellm_credential_name")), {})
-    added = {name: value for source in (defaults, named) for name, value in source.items() if name in READ}
-    return {**entry, "litellm_params": {**added, **params}}
+    called = {**params, **_of_the_call(defaults)}
+    named = _of_the_call(credentials.get(str(called.get("litellm_credential_name")), {}))
+    own = {name: value for name, value in called.items() if value is not None}
+    return {**entry, "litellm_params": {**named, **own}}
+
+
+def _of_the_call(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name in OF_THE_CALL and value is not None}

@@ -21,7 +21,7 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
 _BEDROCK_ID = re.compile(
     r"((us|us-gov|eu|apac|jp|au|ca|sa|global)\.)?"
     r"(ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|moonshotai|nvidia|openai|qwen|"
-    r"stability|twelvelabs|writer|zai)\.[\w.:-]+"
+    r"stability|twelvelabs|writer|xai|zai)\.[\w.:@-]+|claude-[\w-]+-v\d+:\d+"
 )
 _OPENAI_NAME = re.compile(r"(gpt-|chatgpt-|o\d|text-embedding-|dall-e|whisper|tts-)")
 

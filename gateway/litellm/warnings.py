@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from common.yaml_file import Document, nearest
+from gateway.litellm import fallback_chains
 from gateway.litellm.deployments import READ
 from gateway.litellm.sections import OURS
 
@@ -53,12 +54,37 @@ def typing_errors(document: Document) -> Iterator[str]:
 
 
 def unknown_groups(
-    document: Document, named: Iterable[tuple[tuple[str | int, ...], str]], groups: Any
+    document: Document, named: Iterable[tuple[tuple[str | int, ...], str]], is_known: Callable[[str], bool]
 ) -> Iterator[str]:
-    """`named`: where a model group is named, and which; `groups`: whether a name leads to one."""
+    """`named`: where a model group is named, and which; `is_known`: whether a name leads to one."""
     for keys, group in named:
-        if not groups(group):
+        if not is_known(group):
             yield f"{document.where(keys)}: names model group {group!r}, which is not in model_list"
+
+
+def fallbacks_in_vain(document: Document, router: Mapping[str, Any], others: Mapping[str, Any]) -> Iterator[str]:
+    """Entries that LiteLLM never finds, or does not read as they were meant."""
+    for section, settings in (("router_settings", router), ("litellm_settings", others)):
+        for name in fallback_chains.KINDS.values():
+            where = document.where([section, name])
+            for group, text in fallback_chains.texts(settings.get(name)):
+                yield f"{where}: {group!r}: LiteLLM reads the text {text!r} letter by letter; write [{text}]"
+            for group, _ in fallback_chains.entries(settings.get(name)):
+                if "*" in group and group != fallback_chains.EVERY:
+                    yield f"{where}: LiteLLM looks for the name that is asked for, never {group!r}; name models"
+
+
+def aliases_without_fallbacks(
+    document: Document, aliases: Mapping[str, str], direct: fallback_chains.Direct
+) -> Iterator[str]:
+    """Aliases for which nobody takes over, though for their groups somebody does."""
+    for name, group in aliases.items():
+        meant = fallback_chains.following(direct, group)
+        if meant and fallback_chains.following(direct, name) != meant:
+            yield (
+                f"{document.where(['router_settings', 'model_group_alias', name])}: LiteLLM looks for fallbacks under "
+                f"the name that is asked for: those of {group!r} do not take over for {name!r}; give it its own"
+            )
 
 
 def _like(name: Any, known: Iterable[str], fine: frozenset[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.litellm.containment.draft import Draft, name_of
 from gateway.litellm.environment import PREFIX
-from gateway.litellm.model_id import BEDROCK
+from gateway.litellm.model_id import BEDROCK, region_of_arn
 
 # Source: LiteLLM 1.106.2, `llms/bedrock/base_aws_llm.py` and `CredentialLiteLLMParams` in `types/router.py`.
 ENDPOINTS = ("aws_bedrock_runtime_endpoint", "aws_sts_endpoint", "aws_bedrock_endpoint", "aws_s3_endpoint_url",
@@ -16,6 +16,7 @@ ENDPOINTS = ("aws_bedrock_runtime_endpoint", "aws_sts_endpoint", "aws_bedrock_en
 CREDENTIALS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_bearer_token", "api_key",
                "aws_web_identity_token", "s3_access_key_id", "s3_secret_access_key")  # fmt: skip
 _NAMING = ("aws_access_key_id", "aws_bearer_token", "api_key", "aws_web_identity_token")  # which tell whose they are
+_DEFAULTS = "router_settings.default_litellm_params"
 _IDENTITY = ("aws_profile_name", "aws_role_name", "aws_region_name")
 _ENDPOINT = "requests go to the embedded AWS instead"
 _CREDENTIAL = "the embedded AWS does not know it, and gives it an account: the profile {profile} takes its place"
@@ -60,17 +61,19 @@ def lead_to_the_embedded_aws(draft: Draft) -> None:
         draft, credentials, {str(params.get("litellm_credential_name")) for _, params in of_bedrock}
     )
     defaults = draft.section("router_settings", "default_litellm_params")
-    shared = {}
-    if _is_of_aws(defaults):
-        shared = _identity(defaults, credentials.take_out("router_settings.default_litellm_params", defaults))
+    in_place_of_keys: dict[str, Any] = {}
+    if _is_of_aws(defaults) and (profile := credentials.take_out(_DEFAULTS, defaults)):
+        in_place_of_keys = {"aws_profile_name": profile}
     for where, params in of_bedrock:
         own = _identity(params, credentials.take_out(where, params))
-        found = {**shared, **named.get(str(params.get("litellm_credential_name")), {}), **own}
+        name = str(defaults.get("litellm_credential_name") or params.get("litellm_credential_name"))
+        found = {**in_place_of_keys, **named.get(name, {}), **own, **_identity(defaults, None)}  # as LiteLLM joins them
         if found.get("aws_role_name"):
             draft.roles.append(str(found["aws_role_name"]))
         elif not found.get("aws_profile_name"):
             found["aws_profile_name"] = draft.profile
-        if not found.get("aws_region_name") and not name_of(params).region:
+        region = name_of(params).region or region_of_arn(str(params.get("model_id")))
+        if not found.get("aws_region_name") and not region:
             found["aws_region_name"] = draft.region
         params |= found
         if str(profile := found.get("aws_profile_name", "")).startswith("keys-"):

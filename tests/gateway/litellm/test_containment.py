@@ -158,7 +158,10 @@ def test_named_credentials_and_default_parameters():
         ] + [{"model_name": "o", "litellm_params": {"model": "openai/x", "litellm_credential_name": "other"}}],
     })  # fmt: skip
     found = [entry["litellm_params"] for entry in result.file["model_list"]]
-    assert [params.get("aws_profile_name") for params in found] == ["keys-K", "shared", "keys-1", "shared", None]
+    assert [params.get("aws_profile_name") for params in found] == [
+        *["shared"] * 4,
+        None,
+    ]  # as default parameters go before
     assert [params.get("aws_role_name") for params in found] == [None, "arn:aws:iam::1:role/r", None, None, None]
     assert found[0]["aws_region_name"] == "r1"
     assert found[4] == {"model": "openai/x", "litellm_credential_name": "other", **KEY,
