@@ -19,7 +19,7 @@ _SPECIFICATIONS = ("nova", "nova-2", "llama", "deepseek_r1", "qwen2", "qwen3", "
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d{1,2}")
 # The makers of Bedrock's models, with the geography of an inference profile before them or not.
 _BEDROCK_ID = re.compile(
-    r"((us|us-gov|eu|apac|jp|au|ca|sa|global)\.)?"
+    r"((us|us-gov|eu|apac|jp|au|ca|in|sa|global)\.)?"
     r"(ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|moonshotai|nvidia|openai|qwen|"
     r"stability|twelvelabs|writer|xai|zai)\.[\w.:@-]+|claude-[\w-]+-v\d+:\d+"
 )
