@@ -85,7 +85,8 @@ def test_deployments_of_an_included_file_count(tmp_path):
         ("include: [more.yaml]\n", f"model_list:\n- {DEPLOYMENT % ('b', 'rpm: os.environ/NO')}\n",
          "more.yaml:2: model_list[0].litellm_params.rpm: names the environment variable NO, which is not set"),
         (f"include: [more.yaml]\nmodel_list:\n- {DEPLOYMENT % ('a', 'rpm: 1')}\n",
-         f"\nmodel_list:\n- {DEPLOYMENT % ('b', 'rpm: many')}\n", "more.yaml:3: model_list[1].litellm_params.rpm: must be"),
+         f"\nmodel_list:\n- {DEPLOYMENT % ('b', 'rpm: many')}\n",
+         "more.yaml:3: model_list[1].litellm_params.rpm: must be a whole number"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_of_the_file_where_it_stands(tmp_path, main, more, says):

@@ -16,7 +16,7 @@ GOV = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:inference-profile/us-go
 # (model, the id in the request's path, the Region that it names)
 BEDROCK = [
     ("bedrock/us.amazon.nova-lite-v1:0", "us.amazon.nova-lite-v1:0", None),
-    ("bedrock/global.anthropic.claude-sonnet-4-5-20250929-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", None),
+    ("bedrock/global.anthropic.claude-opus-4-6-v1", "global.anthropic.claude-opus-4-6-v1", None),
     ("bedrock/us-east-1/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0", "us-east-1"),
     ("bedrock/us-gov-west-1/anthropic.claude-3-5-sonnet-20240620-v1:0", "anthropic.claude-3-5-sonnet-20240620-v1:0",
      "us-gov-west-1"),
@@ -29,7 +29,7 @@ BEDROCK = [
     (f"bedrock/{GOV}", GOV, "us-gov-west-1"),
     ("bedrock/arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
      "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "us-east-1"),
-    *((f"bedrock/{inside}/{IMPORTED}", IMPORTED, "us-east-1") for inside in ("llama", "deepseek_r1", "qwen3", "openai")),
+    *((f"bedrock/{like}/{IMPORTED}", IMPORTED, "us-east-1") for like in ("llama", "deepseek_r1", "qwen3", "openai")),
     ("bedrock/openai.gpt-oss-120b-1:0", "openai.gpt-oss-120b-1:0", None),
     ("bedrock/amazon.nova-lite-v1:0:24k", "amazon.nova-lite-v1:0:24k", None),
     ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "us.anthropic.claude-haiku-4-5-20251001-v1:0", None),

@@ -16,7 +16,8 @@ GROUPS = {
     "team.one/chat": "bedrock/us.amazon.nova-micro-v1:0",
 }
 ALIASES = {
-    "gpt-4": "chat", "again": "gpt-4", "to-wild": "bedrock/x", "nowhere": "none", "hidden": {"model": "chat", "hidden": True}
+    "gpt-4": "chat", "again": "gpt-4", "to-wild": "bedrock/x", "nowhere": "none",
+    "hidden": {"model": "chat", "hidden": True},
 }  # fmt: skip
 CASES = [
     ("chat", ["chat"]),

@@ -38,7 +38,8 @@ def test_nothing_to_say(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("router_setings: {}\n", ":5: router_setings: LiteLLM may not know this section; did you mean 'router_settings'?"),
+        ("router_setings: {}\n",
+         ":5: router_setings: LiteLLM may not know this section; did you mean 'router_settings'?"),
         ("router_settings: {routing_stratgy: x}\n",
          ":5: router_settings.routing_stratgy: LiteLLM's router ignores it; did you mean 'routing_strategy'?"),
         ("router_settings: {fallbacks: [{chat: [sparee]}]}\n",
