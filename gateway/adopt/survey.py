@@ -93,8 +93,7 @@ class Survey:
         begin with the minute of the clock. Source: LiteLLM 1.106.2, `Router._pre_call_checks`,
         `ModelRateLimitingCheck` and `LowestTPMLoggingHandler_v2`; tried with bursts of 10 on one and two deployments.
         """
-        by_checks = _true(self.config.router_settings.get("enable_pre_call_checks"))
-        return by_checks and not self.enforces and not self.by_usage
+        return self.config.pre_call_checks and not self.enforces and not self.by_usage
 
     @cached_property
     def by_choice(self) -> bool:
@@ -184,7 +183,3 @@ def answers_chat(entry: ModelEntry) -> bool:
     if entry.model_info.mode:
         return entry.is_chat
     return entry.is_chat and not any(word in entry.name.id.lower() for word in _NO_CHAT)
-
-
-def _true(value: object) -> bool:
-    return value is True or (isinstance(value, str) and value.lower() == "true")
