@@ -16,6 +16,7 @@ from common.yaml_file import ConfigError
 from gateway.adopt.command import command as adopt
 from gateway.demand import Demand
 from gateway.keys import MASTER_KEY, read_key_table
+from gateway.litellm.environment import PREFIX
 from gateway.stack import Files, Stack
 
 
@@ -73,9 +74,14 @@ def run(files: Files, patterns: Path | None, aws_option: str | None, logs: Path)
 
 
 def _keys(stack: Stack) -> str:
+    written = stack.config.master_key
+    if custom_auth := stack.config.custom_auth:
+        return f"{custom_auth} decides which keys it takes"
     if stack.any_key:
         return "it takes any key, as LiteLLM does where none is configured"
-    return f"its master key is {MASTER_KEY} in the environment or .env"
+    if written is None or written.startswith(PREFIX):
+        return f"its master key is {(written or MASTER_KEY).removeprefix(PREFIX)} in the environment or .env"
+    return "its master key is general_settings.master_key"
 
 
 main.add_command(adopt)

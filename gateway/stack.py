@@ -19,7 +19,7 @@ from common.yaml_file import ConfigError, keys_of
 from gateway import aws, keys
 from gateway.demand import Demand
 from gateway.keys import MASTER_KEY
-from gateway.litellm import environment, rendering
+from gateway.litellm import environment, rendering, warnings
 from gateway.litellm import process as proxy
 from gateway.litellm.config import Config, load_config
 from gateway.litellm.containment import Refused, contain
@@ -77,6 +77,9 @@ class Stack:
                 self.keys = self._all_keys(demand)
                 self._start_gateway(logs, say, demand, url)
                 self.prices = proxy.prices(self.url, self.keys[MASTER_KEY])
+                if self.gateway and self.prices:
+                    for warning in warnings.left_out(self.config.document, self.config.deployments(), self.prices):
+                        say(f"Warning: {warning}; its log, {self.gateway.log}, says why")
         except BaseException:
             self.stop()
             raise
@@ -169,12 +172,18 @@ class Stack:
         self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")
         groups = rendering.warm_up_groups(self.config)
-        self.warm_ups = proxy.warm_up(self.config.litellm.port, groups, self.keys[MASTER_KEY], say)
+        try:
+            self.warm_ups = proxy.warm_up(self.config.litellm.port, groups, self.keys[MASTER_KEY], say)
+        except ConfigError as error:
+            if not self.config.custom_auth:  # which may take other keys than ours, so this says nothing of the file
+                raise
+            say(f"Warning: {error}")
 
     def _launch(self, demand: Demand, log: Path) -> Child:
         assert self._directory is not None
         # LiteLLM itself takes any key where none is configured: neither in its file, nor in the environment, nor by us.
-        self.any_key = not (self.config.master_key or os.environ.get(MASTER_KEY) or demand.keys)
+        configured = self.config.custom_auth or self.config.master_key or os.environ.get(MASTER_KEY) or demand.keys
+        self.any_key = not configured
         settings = proxy.Settings(
             file=rendering.with_warm_ups(self._file, self.config),
             port=self.config.litellm.port,

@@ -161,6 +161,11 @@ class Config:
         key = self.general_settings.get("master_key")
         return key if isinstance(key, str) and key else None
 
+    @property
+    def custom_auth(self) -> str | None:
+        """The user's own function that judges keys in the place of ours."""
+        return self.general_settings.get("custom_auth") or None
+
     @cached_property
     def raw(self) -> dict[str, Any]:
         """LiteLLM's own part of the file: all but our sections, and x- keys, which hold anchors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -85,6 +85,13 @@ def aliases_without_fallbacks(
                 f"{document.where(['router_settings', 'model_group_alias', name])}: LiteLLM looks for fallbacks under "
                 f"the name that is asked for: those of {group!r} do not take over for {name!r}; give it its own"
             )
+
+
+def left_out(document: Document, deployments: Iterable[tuple[str, Any]], known: Container[str]) -> Iterator[str]:
+    """Deployments that LiteLLM could not use: it starts without them. `known`: the ids that it lists."""
+    for position, (deployment, _) in enumerate(deployments):
+        if deployment not in known:
+            yield f"{document.where(['model_list', position])}: LiteLLM has left out {deployment!r}"
 
 
 def _like(name: Any, known: Iterable[str], fine: frozenset[str]) -> str | None:

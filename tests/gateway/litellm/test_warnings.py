@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from gateway.litellm.config import load_config
+from gateway.litellm.warnings import left_out
 
 HEAD = """\
 model_list:
@@ -67,4 +68,14 @@ def test_a_parameter_that_looks_like_one_of_ours(tmp_path):
     assert [warning.split("model_list[1].litellm_params.")[1] for warning in found] == [
         "aws_regoin_name: LiteLLM hands this on to the provider; did you mean 'aws_region_name'?",
         "weigth: LiteLLM hands this on to the provider; did you mean 'weight'?",
+    ]
+
+
+def test_deployments_that_litellm_does_not_list(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(HEAD)
+    config = load_config(path, environment={})
+    assert list(left_out(config.document, config.deployments(), {"chat", "spare", "w/*", "warm-up"})) == []
+    assert list(left_out(config.document, config.deployments(), {"chat": 1, "w/*": 2})) == [
+        f"{path}:3: model_list[1]: LiteLLM has left out 'spare'"
     ]
