@@ -17,14 +17,19 @@ from gateway.adopt import adopt
 from gateway.demand import Demand
 from gateway.litellm.config import Config, load_config
 from gateway.litellm.containment import contain
+from gateway.litellm.fallback_chains import KINDS
 from gateway.litellm.rendering import litellm_file, with_warm_ups
 from gateway.needs import needs
 from harness.settings.patterns import load_patterns
+from tests.gateway.litellm.writer import ENVIRONMENT as VARIABLES
+from tests.gateway.litellm.writer import Writer
 
+WRITTEN = 40  # files at random beside those that are there
 FILES = [CONFIG_DIR / "config.yaml", *sorted((Path(__file__).parent / "files").glob("*.yaml"))]
 MUTATIONS = 2_000
 LONGEST_S = 5
 ENVIRONMENT = {
+    **VARIABLES,
     "AWS_REGION": "us-east-1",
     "OPENAI_API_KEY": "sk-from-the-environment",
     "HTTPS_PROXY": "http://10.0.0.1:1",
@@ -44,8 +49,10 @@ def used(path: Path, folder: Path) -> str:
     adopted(config, folder / "patterns.yaml")
     config.warnings()
     list(config.deployments())
-    for group in config.groups:
+    for group in (*config.groups, *config.aliases, "nowhere"):
         config.group_of(group)
+    for kind in KINDS:
+        config.fallbacks_for(kind)
     return yaml.safe_dump(with_warm_ups(contained.file, config))
 
 
@@ -135,6 +142,7 @@ def limited():
 def test_a_mutated_file_is_used_or_refused_in_words(tmp_path, limited, part):
     rng = random.Random(part)
     texts = [path.read_text() for path in FILES]
+    texts += [yaml.safe_dump(Writer(part * WRITTEN + number).file(), allow_unicode=True) for number in range(WRITTEN)]
     path = tmp_path / "config.yaml"
     used_files = 0
     for number in range(MUTATIONS // 4):
