@@ -16,7 +16,7 @@ from common.places import CONFIG_DIR
 from common.yaml_file import ConfigError, Document, validate
 from gateway.litellm import fallback_chains, includes, request_metadata, sections, warnings
 from gateway.litellm.deployments import READ, ModelEntry, filled, with_ids
-from gateway.litellm.environment import Resolver
+from gateway.litellm.environment import Resolver, variables
 from gateway.litellm.model_id import parse
 from gateway.litellm.resolution import answering
 from gateway.litellm.sections import AwsSettings, CrisSettings, FetchSettings, LiteLlmSettings
@@ -60,6 +60,7 @@ class Config:
     fetch: FetchSettings
     aws_said: bool  # whether anything was said of AWS: where nothing was, nobody has chosen the real one
     region_said: bool  # whether a Region was said by anybody
+    too_late: tuple[str, ...] = ()  # variables that the file names and sets itself, each with its place
 
     @cached_property
     def groups(self) -> dict[str, list[ModelEntry]]:
@@ -178,6 +179,7 @@ class Config:
     def warnings(self) -> list[str]:
         """What is probably a typing error, or not what was meant, each with file, line and key."""
         return [
+            *self.too_late,
             *warnings.typing_errors(self.document),
             *warnings.unknown_groups(self.document, self.named_groups(), self._is_known),
             *warnings.fallbacks_in_vain(self.document, self.router_settings, self.litellm_settings),
@@ -221,7 +223,7 @@ def load_config(
     ours = sections.written(document, beside, environment)
     content = {**others, **ours, "model_list": _entries(document, resolver)}
     file = validate(document, _File, content)
-    aws, region_said = _inferred(file, environment)
+    aws, region_said = _inferred(file, variables(document.content, environment))
     return Config(
         document=document,
         model_list=tuple(file.model_list),
@@ -234,6 +236,7 @@ def load_config(
         fetch=file.fetch,
         aws_said=file.aws is not None,
         region_said=region_said,
+        too_late=tuple(resolver.too_late),
     )
 
 

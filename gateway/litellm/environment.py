@@ -1,4 +1,8 @@
-"""`os.environ/NAME`, resolved as LiteLLM resolves it: from the file's environment_variables, else the environment."""
+"""`os.environ/NAME`, resolved as LiteLLM resolves it: before the file's own environment_variables are set.
+
+Source: LiteLLM 1.106.2, `ProxyConfig.get_config`, which resolves the whole file, and `load_config`, which sets them
+then: what LiteLLM and boto3 look up later, such as AWS_REGION, is found; what the file names counts as missing.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +27,34 @@ def variables(content: Mapping[str, Any], environment: Mapping[str, str]) -> dic
 
 
 class Resolver:
-    """Resolves values that we read, and says where one stands whose variable is not set."""
+    """Resolves values that we read, and says where one stands whose variable is not set.
+
+    `too_late` gathers the places, with what is wrong, of variables that only the file itself sets.
+    """
 
     def __init__(self, document: Document, environment: Mapping[str, str]) -> None:
+        self.too_late: list[str] = []
         self._document = document
-        self._variables = variables(document.content, environment)
+        self._environment = environment
+        self._set_later = variables(document.content, environment)
 
     def value(self, value: Any, *keys: str | int) -> Any:
         """`value`, which stands at `keys`. Raises ConfigError."""
         if not isinstance(value, str) or not value.startswith(PREFIX):
             return value
         name = value.removeprefix(PREFIX)
-        if name not in self._variables:
-            raise ConfigError(
-                f"{self._document.where(keys)}: names the environment variable {name}, which is not set. "
-                "Set it, or write the value itself."
+        if name in self._environment:
+            return self._environment[name]
+        where = self._document.where(keys)
+        if name in self._set_later:
+            self.too_late.append(
+                f"{where}: names {name}, which only environment_variables sets: LiteLLM looks for it before that, and "
+                "takes the value for missing; write the value itself"
             )
-        return self._variables[name]
+            return None
+        raise ConfigError(
+            f"{where}: names the environment variable {name}, which is not set. Set it, or write the value itself."
+        )
 
     def section(self, section: Any, names: frozenset[str] | None, *keys: str | int) -> Any:
         """A mapping whose values of those names, or all where `names` is None, are resolved."""

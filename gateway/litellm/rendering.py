@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.keys import MASTER_KEY
@@ -12,6 +12,7 @@ from gateway.litellm.environment import PREFIX
 
 WARM_UP = "warm-up"  # the model groups that only warm-up requests use, and the run their log records belong to
 CUSTOM_AUTH = "gateway.litellm.custom_auth.authenticate"
+_BESIDE = frozenset({"rpm", "tpm"})  # which may stand beside litellm_params, too
 _LIMITS = ("rpm", "tpm", "weight", "order", "max_parallel_requests")
 
 
@@ -46,11 +47,19 @@ def with_warm_ups(file: Mapping[str, Any], config: Config) -> dict[str, Any]:
 def _entries(config: Config) -> Iterator[dict[str, Any]]:
     for (deployment, entry), written in zip(config.deployments(), config.raw["model_list"], strict=True):
         read = entry.litellm_params.model_dump(include=set(READ), exclude_none=True, exclude_unset=True)
-        own = written["litellm_params"]
-        params = {**own, **{name: value for name, value in read.items() if name in own}}
-        quotas = {name: value for name in ("rpm", "tpm") if (value := getattr(entry, name)) is not None}
+        params = _as_read(written["litellm_params"], read, READ)
+        beside = _as_read(written, entry.model_dump(include={"model_name", *_BESIDE}, exclude_none=True), _BESIDE)
         info = {**(written.get("model_info") or {}), "id": deployment}
-        yield {**written, "model_name": entry.model_name, **quotas, "litellm_params": params, "model_info": info}
+        yield {**beside, "litellm_params": params, "model_info": info}
+
+
+def _as_read(written: Mapping[str, Any], read: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """What is written, with what was read of it in its place; without variables for which nothing was found."""
+    return {
+        name: read.get(name, value)
+        for name, value in written.items()
+        if name in read or name not in names or not str(value).startswith(PREFIX)
+    }
 
 
 def warm_up_groups(config: Config) -> dict[str, ModelEntry]:

@@ -93,18 +93,27 @@ def test_numbers_region_weight_and_order(tmp_path):
     assert litellm_file(config)["model_list"][0]["litellm_params"]["tpm"] == 100_000
 
 
-def test_variables_of_the_file_itself_and_of_others(tmp_path):
+def test_variables_of_the_file_itself_come_too_late_for_what_names_them_and_in_time_for_all_else(tmp_path):
     config = written(
         tmp_path,
         deployments(
-            {"aws_region_name": "os.environ/HERE", "aws_profile_name": "os.environ/COPIED", "api_key": "os.environ/NO"},
-            environment_variables={"HERE": "eu-west-1", "COPIED": "os.environ/GIVEN", "SELF": "os.environ/SELF"},
+            {"aws_region_name": "os.environ/HERE", "aws_profile_name": "os.environ/GIVEN", "api_key": "os.environ/NO"},
+            environment_variables={"HERE": "eu-west-1", "GIVEN": "other", "AWS_REGION": "os.environ/COPIED"},
             litellm_settings={"redis_password": "os.environ/NO_ONES"},
         ),
         GIVEN="team",
+        COPIED="eu-west-3",
     )
-    assert (config.region, config.profile) == ("eu-west-1", "team")
-    assert litellm_file(config)["model_list"][0]["litellm_params"]["api_key"] == "os.environ/NO"  # LiteLLM's to read
+    assert (config.region, config.profile, config.model_list[0].region) == ("eu-west-3", "team", None)
+    params = litellm_file(config)["model_list"][0]["litellm_params"]
+    assert params["aws_profile_name"] == "team"
+    assert "aws_region_name" not in params
+    assert params["api_key"] == "os.environ/NO"  # LiteLLM's to read
+    assert config.warnings() == [
+        f"{tmp_path}/c.yaml:5: model_list[0].litellm_params.aws_region_name: names HERE, which only "
+        "environment_variables sets: LiteLLM looks for it before that, and takes the value for missing; write the "
+        "value itself"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +135,26 @@ def test_a_variable_that_is_not_set_is_named_with_its_place(tmp_path, content, w
         f"{tmp_path}/c.yaml:{where}: names the environment variable NO, which is not set. "
         "Set it, or write the value itself."
     )
+
+
+CHAT = "model_list:\n- model_name: a\n  litellm_params:\n    model: bedrock/x.y\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"x-d: &d\n  rpm: many\n{CHAT}    <<: *d\n", ":2: model_list[0].litellm_params.rpm: must be a whole number"),
+        (f"x-d: &d\n  rpm: 5\nx-e: &e\n  tpm: many\n{CHAT}    <<: [*d, *e]\n",
+         ":4: model_list[0].litellm_params.tpm: must be a whole number"),
+        ("x-m: &m\n- model_name: a\n  litellm_params: {model: bedrock/x.y,\n    rpm: many}\nmodel_list: *m\n",
+         ":4: model_list[0].litellm_params.rpm: must be a whole number"),
+        (f"x-d: &d\n  rpm: os.environ/NO\n{CHAT}    <<: *d\n", ":2: model_list[0].litellm_params.rpm: names the"),
+    ],
+)  # fmt: skip
+def test_what_an_anchor_brings_is_said_of_where_it_stands(tmp_path, text, says):
+    with pytest.raises(ConfigError) as caught:
+        written(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/c.yaml{says}")
 
 
 @pytest.mark.parametrize(
