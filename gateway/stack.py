@@ -59,6 +59,7 @@ class Stack:
         self._file: dict[str, Any] = rendering.litellm_file(self.config)
         self._environment: dict[str, str | None] = {}
         self._profiles: tuple[str, ...] = ()  # those that stand in the place of credentials
+        self._unanswered: tuple[str, ...] = ()  # Bedrock's models that the embedded AWS does not answer for
         self._aws: Child | None = None
         self._directory: Path | None = None
 
@@ -141,9 +142,10 @@ class Stack:
         self._profiles = contained.profiles
         wanted = needs(self.config, self._file["model_list"], contained.profiles, demand)
         furnished = aws.furnish(port, wanted, partial(named_at, self.config))
+        self._unanswered = furnished.unanswered
         for model in furnished.unanswered:
             where = named_at(self.config, model) or "The configuration"
-            say(f"Warning: {where}: the embedded AWS has no model {model!r}: it answers chats and embeddings only")
+            say(f"Warning: {where}: the embedded AWS does not answer for {model!r}: only for chats and embeddings")
         aws.use(furnished.environment)
 
     def _start_gateway(self, logs: Path, say: Say, demand: Demand, url: str | None) -> None:
@@ -171,7 +173,7 @@ class Stack:
             self.gateway = self._launch(demand, log)
         self.gateway.wait_until(partial(proxy.answers, self.url), proxy.START_DEADLINE_S)
         say("Warming up")
-        groups = rendering.warm_up_groups(self.config)
+        groups = rendering.warm_up_groups(self.config, self._unanswered)
         try:
             self.warm_ups = proxy.warm_up(self.config.litellm.port, groups, self.keys[MASTER_KEY], say)
         except ConfigError as error:
@@ -185,7 +187,7 @@ class Stack:
         configured = self.config.custom_auth or self.config.master_key or os.environ.get(MASTER_KEY) or demand.keys
         self.any_key = not configured
         settings = proxy.Settings(
-            file=rendering.with_warm_ups(self._file, self.config),
+            file=rendering.with_warm_ups(self._file, self.config, self._unanswered),
             port=self.config.litellm.port,
             modules=self.files.config.resolve().parent,
             table=demand.keys,

@@ -73,10 +73,10 @@ FAMILIES = (
 )  # fmt: skip
 
 # How Bedrock's ids end: -v1, -v1:0, -1:0, with a context length after it or not. Claude's from 4.6 on, and GPT's, have
-# a number and nothing after it.
+# a number and nothing after it; the first Titan a size.
 _VERSIONED = re.compile(r".+-v?\d+:\d+(:\w+)?|.+-v\d+")
 _NUMBERED = re.compile(
-    r"anthropic\.claude-[a-z]+-(4-[6-9]|[5-9](-\d{1,2})?)|openai\.gpt-(\d+(\.\d+)?(-[a-z]+)?|oss-[a-z\d-]+)"
+    r"amazon\.titan-tg1-[a-z]+|anthropic\.claude-[a-z]+-(4-[6-9]|[5-9](-\d{1,2})?)|openai\.gpt-(\d+(\.\d+)?(-[a-z]+)?|oss-[a-z\d-]+)"
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.litellm import request_metadata
 from gateway.litellm.config import Config
 from gateway.litellm.deployments import ModelEntry
 from gateway.litellm.fallback_chains import EVERY
@@ -14,7 +15,6 @@ from gateway.litellm.model_id import account_of_arn
 TOKENS_PER_REQUEST = 100  # at most, of the prompt and answer that the patterns ask for
 ENFORCING = "enforce_model_rate_limits"
 USAGE = "usage-based-routing"  # and -v2
-_NO_CHAT = ("embed", "rerank", "stability", "image", "canvas", "reel", "sonic", "whisper", "tts-", "dall-e")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class Group:
     def has_role(self) -> bool:
         """Whether it takes part in a fallback, or spreads over deployments."""
         return bool(self.fallbacks) or self.is_fallback or self.several
+
+    @property
+    def traced(self) -> bool:
+        """Whether answers carry the id under which their maker logged them.
+
+        LiteLLM hands on no headers of InvokeModel but for Claude. Source: LiteLLM 1.106.2, `llms/bedrock/chat`.
+        """
+        return all(
+            not entry.is_bedrock or "claude" in entry.name.id or request_metadata.takes(entry.name)
+            for entry in self.entries
+        )
 
     @property
     def models(self) -> tuple[tuple[str, str], ...]:
@@ -138,7 +149,7 @@ class Survey:
             return "it is a wildcard, which is no model that can be asked: give a consumer a model that it takes"
         if name in self.config.aliases:
             return f"its name is an alias of {self.config.aliases[name]}, which gets its requests"
-        if not all(answers_chat(entry) for entry in entries):
+        if not all(entry.is_chat for entry in entries):
             return "it does not answer chat requests"
         return ""
 
@@ -176,10 +187,3 @@ class Survey:
         if account := account_of_arn(entry.bedrock_model_id):
             return Account(account, account)
         return Account(self.config.profile, f"profile {self.config.profile}")
-
-
-def answers_chat(entry: ModelEntry) -> bool:
-    """Whether it takes chat requests, by its mode, else by what its model is called."""
-    if entry.model_info.mode:
-        return entry.is_chat
-    return entry.is_chat and not any(word in entry.name.id.lower() for word in _NO_CHAT)

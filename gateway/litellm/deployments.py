@@ -33,6 +33,10 @@ def _name(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text)]
 Id = Annotated[str, BeforeValidator(_name)]  # LiteLLM takes `id: yes`, too
 
+# In the names of models that embed, rank, draw, film, listen or speak.
+_NO_CHAT = ("embed", "rerank", "stability", "stable-", "image", "canvas", "reel", "luma.", "sonic", "realtime",
+            "whisper", "tts-", "dall-e", "moderation")  # fmt: skip
+
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
@@ -82,8 +86,15 @@ class ModelEntry(_Open):
 
     @property
     def is_chat(self) -> bool:
-        """Whether it answers chat requests: not an embedding model, nor one that only a request's name decides."""
-        return not self.name.wildcard and (self.model_info.mode or "chat") in ("chat", "completion", "responses")
+        """Whether it answers chat requests, by its mode, else by what its model is called.
+
+        A wildcard does not: only a request's name decides.
+        """
+        if self.name.wildcard:
+            return False
+        if self.model_info.mode:
+            return self.model_info.mode in ("chat", "completion", "responses")
+        return not any(word in self.name.id.lower() for word in _NO_CHAT)
 
     @property
     def bedrock_model_id(self) -> str:

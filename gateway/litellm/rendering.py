@@ -33,11 +33,11 @@ def litellm_file(config: Config) -> dict[str, Any]:
     }
 
 
-def with_warm_ups(file: Mapping[str, Any], config: Config) -> dict[str, Any]:
+def with_warm_ups(file: Mapping[str, Any], config: Config, unanswered: Collection[str] = ()) -> dict[str, Any]:
     """One more deployment for each AWS identity, in a group of its own: so warming up uses no deployment's quota."""
     positions = {id(entry): position for position, entry in enumerate(config.model_list)}
     more = []
-    for group, entry in warm_up_groups(config).items():
+    for group, entry in warm_up_groups(config, unanswered).items():
         params = file["model_list"][positions[id(entry)]]["litellm_params"]
         unlimited = {name: value for name, value in params.items() if name not in _LIMITS}
         more.append({"model_name": group, "litellm_params": unlimited, "model_info": {"id": group}})
@@ -62,12 +62,12 @@ def _as_read(written: Mapping[str, Any], read: Mapping[str, Any], names: Collect
     }
 
 
-def warm_up_groups(config: Config) -> dict[str, ModelEntry]:
+def warm_up_groups(config: Config, unanswered: Collection[str] = ()) -> dict[str, ModelEntry]:
     """The group for warming up each AWS identity → that identity's first chat deployment.
 
-    Where none is Bedrock's, the first chat deployment of all.
+    Where none is Bedrock's, the first chat deployment of all. `unanswered`: Bedrock's models that nobody answers for.
     """
-    chats = [entry for entry in config.model_list if entry.is_chat]
+    chats = [entry for entry in config.model_list if entry.is_chat and entry.bedrock_model_id not in unanswered]
     groups: dict[str, ModelEntry] = {}
     for entry in [entry for entry in chats if entry.is_bedrock] or chats[:1]:
         groups.setdefault(f"{WARM_UP}-{_identity(entry)}", entry)

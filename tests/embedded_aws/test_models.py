@@ -58,6 +58,7 @@ def test_every_model_of_the_table_is_of_a_family():
         ("amazon.nova-micro-v1:0", "nova"),
         ("amazon.nova-2-lite-v1:0", "nova"),
         ("amazon.titan-text-express-v1", "titan"),
+        ("amazon.titan-tg1-large", "titan"),
         ("meta.llama3-3-70b-instruct-v1:0", "llama"),
         ("meta.llama7-800b-instruct-v1:0", "llama"),
         ("mistral.mistral-7b-instruct-v0:2", "mistral"),

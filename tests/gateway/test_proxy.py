@@ -73,6 +73,22 @@ def test_warming_up_takes_from_no_deployments_quota(tmp_path):
     assert all("rpm" not in entry["litellm_params"] for entry in added)
 
 
+def test_warming_up_asks_models_that_answer_chats(tmp_path):
+    models = [
+        "cohere.embed-english-v3",
+        "amazon.rerank-v1:0",
+        "luma.ray-v2:0",
+        "nobodys.model-v1:0",
+        "meta.llama3-8b-instruct-v1:0",
+    ]
+    path = tmp_path / "config.yaml"
+    entries = [{"model_name": name, "litellm_params": {"model": f"bedrock/{name}"}} for name in models]
+    path.write_text(yaml.safe_dump({"model_list": entries}))
+    (chosen,) = warm_up_groups(load_config(path), {"nobodys.model-v1:0"}).values()
+    assert chosen.model_name == "meta.llama3-8b-instruct-v1:0"
+    assert warm_up_groups(load_config(path), models) == {}
+
+
 class SomethingElse(http.server.BaseHTTPRequestHandler):
     """A server that is no LiteLLM, or one with other models."""
 

@@ -6,7 +6,6 @@ from common.inference_profiles import find, is_profile_id, presume
 from gateway.adopt import sizes
 from gateway.adopt.draft import Draft
 from gateway.adopt.proposal import ALL_ANSWERED, REGIONS, Claim, Consumer, Proposal, Traffic
-from gateway.adopt.survey import answers_chat
 
 TITLE = "Cross-Region inference"
 
@@ -44,7 +43,7 @@ def _profile_used(draft: Draft) -> str | None:
     used = [
         entry.bedrock_model_id
         for entry in config.model_list
-        if entry.is_bedrock and answers_chat(entry) and is_profile_id(entry.bedrock_model_id)
+        if entry.is_bedrock and entry.is_chat and is_profile_id(entry.bedrock_model_id)
     ]
     able = [model for model in used if regions_of(model, config.region)]
     return max(able, key=lambda model: len(regions_of(model, config.region) or ()) > 1, default=None)

@@ -155,7 +155,7 @@ def _by_key(draft: Draft) -> None:
         draft.missing.append(f"{TITLE}: general_settings.custom_auth decides about keys, so none are made here.")
         return
     able = [group for group in draft.survey.groups.values() if _takes_keyed(draft, group)]
-    group = next((group for group in able if group in draft.idle), next(iter(able), None))
+    group = min(able, key=lambda group: (not group.traced, group not in draft.idle), default=None)
     if group is None:
         draft.missing.append(f"{TITLE}: no model group has room for three consumers with keys of their own.")
         return
