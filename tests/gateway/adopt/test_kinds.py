@@ -294,6 +294,14 @@ def test_retried_requests_are_not_sent_near_the_edge_of_a_window(adopting, retri
     assert {consumer.traffic["sustained"].kind for consumer in loud} == {kind}
 
 
+def test_made_up_consumers_share_a_group_whose_answers_can_be_traced(adopting):
+    untraced = [entry("old", "bedrock/amazon.titan-tg1-large"), entry("older", "bedrock/cohere.command-text-v14")]
+    pattern = adopting.patterns([*untraced, entry("chat")])["quota_isolation"]
+    assert {consumer.model for consumer in pattern.consumers.values()} == {"chat"}
+    pattern = adopting.patterns(untraced)["quota_isolation"]
+    assert {consumer.model for consumer in pattern.consumers.values()} == {"old"}
+
+
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
@@ -308,11 +316,3 @@ def test_names_of_consumers_are_unique(adopting):
     names = [name for pattern in patterns.values() for name in pattern.consumers]
     assert len(names) == len(set(names))
     assert "cris" in patterns["cris"].consumers, "the User class of that name asks directly"
-
-
-def test_made_up_consumers_share_a_group_whose_answers_can_be_traced(adopting):
-    untraced = [entry("old", "bedrock/amazon.titan-tg1-large"), entry("older", "bedrock/cohere.command-text-v14")]
-    pattern = adopting.patterns([*untraced, entry("chat")])["quota_isolation"]
-    assert {consumer.model for consumer in pattern.consumers.values()} == {"chat"}
-    pattern = adopting.patterns(untraced)["quota_isolation"]
-    assert {consumer.model for consumer in pattern.consumers.values()} == {"old"}
